@@ -1,0 +1,3 @@
+module kmswatch
+
+go 1.26
