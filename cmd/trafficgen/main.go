@@ -11,6 +11,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -27,6 +28,7 @@ type options struct {
 	kind   string
 	frames int
 	seed   uint64
+	rate   int
 	output string
 }
 
@@ -44,12 +46,16 @@ func main() {
 			if o.kind != "mix" && o.kind != "dense" {
 				return fmt.Errorf("--kind %s: want mix or dense", o.kind)
 			}
+			if o.rate < 1 || o.frames < 0 {
+				return errors.New("--rate and --frames must be positive")
+			}
 			return run(o)
 		},
 	}
 	c.Flags().StringVar(&o.kind, "kind", "mix", "what traffic: mix or dense")
 	c.Flags().IntVar(&o.frames, "frames", 1000000, "how many frames")
 	c.Flags().Uint64Var(&o.seed, "seed", 42, "of the random numbers")
+	c.Flags().IntVar(&o.rate, "rate", 330000, "frames a second, by their stamps")
 	c.Flags().StringVarP(&o.output, "output", "o", "-", "file to write; - for standard output")
 	if err := c.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "trafficgen:", err)
@@ -94,6 +100,7 @@ func generate(w io.Writer, o options) error {
 		g.noise[i] = byte(g.rand.Uint32())
 	}
 	sessions := make([]*session, active)
+	gap := int64(time.Second) / int64(o.rate)
 	now := time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)
 	for n := 0; n < o.frames; {
 		i := g.rand.IntN(active)
@@ -104,7 +111,7 @@ func generate(w io.Writer, o options) error {
 		if err != nil {
 			return err
 		}
-		now = now.Add(time.Duration(1000 + g.rand.IntN(4000)))
+		now = now.Add(time.Duration(1 + g.rand.Int64N(2*gap)))
 		info := gopacket.CaptureInfo{Timestamp: now, CaptureLength: len(data), Length: len(data)}
 		if err := pw.WritePacket(info, data); err != nil {
 			return err
