@@ -66,7 +66,7 @@ type tape struct {
 	now    time.Time
 	step   time.Duration // between frames
 	rng    *rand.Rand
-	link   layers.LinkType
+	link   uint32                   // LINKTYPE_ number
 	snap   int                      // bytes kept of a frame; 0 keeps all
 	copies int                      // frames recorded for each frame sent
 	wrap   func(ip []byte) [][]byte // IP packet to link frames
@@ -81,7 +81,7 @@ func newTape(name string) *tape {
 		now:    began,
 		step:   400 * time.Microsecond,
 		rng:    rand.New(rand.NewPCG(h.Sum64(), 1688)),
-		link:   layers.LinkTypeEthernet,
+		link:   uint32(layers.LinkTypeEthernet),
 		copies: 1,
 		ports:  49700,
 	}

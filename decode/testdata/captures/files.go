@@ -31,7 +31,7 @@ func fileCaptures() []Capture {
 }
 
 func writeRecords(t *tape, w *pcapgo.Writer, snap uint32) error {
-	if err := w.WriteFileHeader(snap, t.link); err != nil {
+	if err := w.WriteFileHeader(snap, layers.LinkTypeEthernet); err != nil {
 		return err
 	}
 	for i := range t.frames {
@@ -50,8 +50,12 @@ func writePcap(t *tape) ([]byte, error) {
 	if t.snap > 0 {
 		snap = uint32(t.snap)
 	}
-	err := writeRecords(t, pcapgo.NewWriter(&b), snap)
-	return b.Bytes(), err
+	if err := writeRecords(t, pcapgo.NewWriter(&b), snap); err != nil {
+		return nil, err
+	}
+	// gopacket's type has 8 bits, the field 32.
+	binary.LittleEndian.PutUint32(b.Bytes()[20:], t.link)
+	return b.Bytes(), nil
 }
 
 func writeNanos(t *tape) ([]byte, error) {
@@ -89,7 +93,7 @@ func writeSwapped(t *tape) ([]byte, error) {
 	b = o.AppendUint16(b, 4)
 	b = o.AppendUint64(b, 0) // zone and accuracy
 	b = o.AppendUint32(b, defaultSnap)
-	b = o.AppendUint32(b, uint32(t.link))
+	b = o.AppendUint32(b, t.link)
 	for i := range t.frames {
 		f := &t.frames[i]
 		b = o.AppendUint32(b, uint32(f.at.Unix()))

@@ -212,7 +212,7 @@ func kmsCaptures() []Capture {
 		{Name: "kms-v6-both-syntaxes", Shows: "KMS 6 in NDR64 and NDR32 by turns", play: func(t *tape) { t.bothSyntaxes(6) }},
 		{Name: "kms-v6", Shows: "one KMS 6 activation, NDR64, internal client to internal host", play: func(t *tape) { t.activation(internalClient, kmsHost, 6) }},
 		{Name: "kms-v4-office", Shows: "KMS 4 for Office 2013 and later, status licensed, a workstation name of 63 units beyond ASCII", play: func(t *tape) {
-			m := t.machine("büro-ελλάς-東京-😀-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+			m := t.machine("büro-ελλάς-東京-😀-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
 			m.application, m.status = office2013, 1
 			c := t.dial(internalClient, kmsHost, kmsPort)
 			c.bindOld(le)

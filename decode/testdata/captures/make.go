@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"kmswatch/decode/testdata/captures"
 )
@@ -36,14 +37,21 @@ func write(dir string) error {
 		return err
 	}
 	seen := make(map[string]string) // what tshark made of a file, by hash
+	all := captures.All()
 	var lines []captures.Line
 	for _, l := range old {
 		seen[l.SHA256] = l.Tshark
-		if l.Origin != "built" {
+		made := func(c captures.Capture) bool { return c.Name == l.Name }
+		switch {
+		case l.Origin != "built":
 			lines = append(lines, l)
+		case !slices.ContainsFunc(all, made):
+			if err := os.Remove(filepath.Join(dir, l.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 	}
-	for _, c := range captures.All() {
+	for _, c := range all {
 		b, err := c.Bytes()
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.Name, err)
