@@ -30,9 +30,9 @@ type format interface {
 	// None filled and no error means that more bytes are needed. At an error
 	// the window is at the record that is wrong.
 	frames(w *window, out []capture.Frame) (int, error)
-	// midBlock reports whether the window is inside a block though it may be
-	// empty.
-	midBlock() bool
+	// pending is how many bytes were taken off the window of a block that has
+	// not ended, 0 between blocks.
+	pending() int
 	// counts gives the totals of the file so far.
 	counts() *stamp
 }
@@ -147,11 +147,24 @@ func (f *file) read(frames []capture.Frame) (int, error) {
 		switch {
 		case f.w.err != io.EOF:
 			return 0, f.streamError(f.w.err)
-		case len(f.w.bytes()) > 0 || f.format.midBlock():
+		case len(f.w.bytes()) > 0 || f.format.pending() > 0:
 			return 0, fmt.Errorf("%w in the middle of a record", ErrTruncated)
 		}
 		return 0, io.EOF
 	}
+}
+
+// offset is the place in the uncompressed data of the record or block at
+// which the reading is, -1 if nothing was read.
+func (f *file) offset() int64 {
+	if !f.began {
+		return -1
+	}
+	at := f.w.offset()
+	if f.format != nil {
+		at -= int64(f.format.pending())
+	}
+	return at
 }
 
 // closers is what is to be closed at the end of a file, or at once when the

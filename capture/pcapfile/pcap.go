@@ -134,8 +134,6 @@ func (p *pcap) frames(w *window, out []capture.Frame) (int, error) {
 	return n, err
 }
 
-// midBlock is for formats whose blocks can be longer than the window; a
-// record of pcap always has bytes left in the window when it is cut.
-func (p *pcap) midBlock() bool { return false }
+func (p *pcap) pending() int { return 0 }
 
 func (p *pcap) counts() *stamp { return &p.stamp }

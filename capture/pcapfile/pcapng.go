@@ -53,11 +53,17 @@ type pcapng struct {
 	big  bool    // byte order of the section
 	ifs  []iface // of the section
 	last int64   // time of the frame before
-	left int     // bytes left of a block that is passed over, its last 4 included
+	size int     // of a block that is passed over
+	left int     // bytes left of it, its last 4 included; 0 between blocks
 	end  uint32  // what those last 4 have to say
 }
 
-func (p *pcapng) midBlock() bool { return p.left > 0 }
+func (p *pcapng) pending() int {
+	if p.left > 0 {
+		return p.size - p.left
+	}
+	return 0
+}
 
 func (p *pcapng) counts() *stamp { return &p.stamp }
 
@@ -147,7 +153,7 @@ func (p *pcapng) frames(w *window, out []capture.Frame) (n int, err error) {
 		case blockEnhanced, blockSimple, blockPacket, blockSection, blockInterface, blockStatistics:
 		default:
 			off += 8
-			p.left, p.end = size-8, total
+			p.size, p.left, p.end = size, size-8, total
 			continue
 		}
 		if len(h) < size {

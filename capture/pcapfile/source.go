@@ -69,10 +69,11 @@ type Source struct {
 	files []entry
 	total int64
 
-	next int // the file to open next
-	f    file
-	open bool
-	seen stamp // counts of the current file that are in the totals already
+	next  int // the file to open next
+	f     file
+	open  bool
+	seen  stamp // counts of the current file that are in the totals already
+	start int64 // bytes read before the current file
 
 	failed []error
 
@@ -85,7 +86,6 @@ type entry struct {
 	path  string
 	size  int64 // on disk; 0 when it is no regular file
 	first int64 // time of the first frame, for sorting within a folder
-	upTo  int64 // sizes of this file and those before it
 }
 
 // Open finds the files of the paths: files, folders, or "-" for standard
@@ -128,7 +128,6 @@ func Open(paths []string, opts Options) (*Source, error) {
 	}
 	for i := range s.files {
 		s.total += s.files[i].size
-		s.files[i].upTo = s.total
 	}
 	if !known {
 		s.total = 0
@@ -174,6 +173,7 @@ func (s *Source) begin() error {
 	e := &s.files[s.next]
 	s.open = true
 	s.seen = stamp{}
+	s.start = s.read.Load()
 	s.f.began = false
 	r, err := s.connect(e)
 	if err != nil {
@@ -211,17 +211,16 @@ func (s *Source) connect(e *entry) (io.Reader, error) {
 // reported. It gives an error when the source is closed.
 func (s *Source) end(err error) error {
 	e := &s.files[s.next]
-	offset := int64(-1)
-	if s.f.began {
-		offset = s.f.w.offset()
-	}
+	offset := s.f.offset()
 	s.f.closers.run()
 	if s.f.closers.isShut() {
 		return os.ErrClosed
 	}
 	s.open = false
 	s.next++
-	s.read.Store(e.upTo)
+	if e.size > 0 {
+		s.read.Store(s.start + e.size)
+	}
 	if err != io.EOF {
 		s.report(&Problem{File: e.path, Offset: offset, Failed: !errors.Is(err, ErrTruncated), Err: bare(err)})
 	}

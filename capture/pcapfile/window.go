@@ -22,10 +22,10 @@ const maxEmptyReads = 100
 type window struct {
 	r        io.Reader
 	buf      []byte // page-aligned
-	from, to int   // buf[from:to] is unread
-	base     int64 // offset in the stream of buf[0]
-	block    int   // bytes a read asks for
-	err      error // what ended the stream; io.EOF at its end
+	from, to int    // buf[from:to] is unread
+	base     int64  // offset in the stream of buf[0]
+	block    int    // bytes a read asks for
+	err      error  // what ended the stream; io.EOF at its end
 }
 
 // reset starts a new stream and keeps the memory.
