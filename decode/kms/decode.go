@@ -1,6 +1,7 @@
 package kms
 
 import (
+	"encoding/binary"
 	"math"
 
 	"kmswatch/decode/dcerpc"
@@ -200,8 +201,16 @@ func version(body []byte, bigEndian bool, major, minor *uint16) wire.Cursor {
 
 // units reads len(dst) UTF-16 units, as many as there are.
 func units(c *wire.Cursor, dst []uint16) {
+	b := c.Bytes(min(2*len(dst), c.Len()&^1))
+	dst = dst[:len(b)/2]
+	if c.BigEndian() {
+		for i := range dst {
+			dst[i] = binary.BigEndian.Uint16(b[2*i:])
+		}
+		return
+	}
 	for i := range dst {
-		dst[i] = c.U16()
+		dst[i] = binary.LittleEndian.Uint16(b[2*i:])
 	}
 }
 
