@@ -103,16 +103,15 @@ type Call struct {
 // call is a Call under way.
 type call struct {
 	Call
-	whole     bool // the request's last fragment was seen
-	replying  bool // a fragment of the response was seen
-	tentative bool // the context was under negotiation when the request came
-	missed    bool // bytes of the answering side were lost since the request
-	noRequest bool // the request's stub cannot be told
-	noReply   bool // nor the reply's
-	tiny      bool // a tiny fragment was seen
-	tinyTold  bool
-	keep      int    // stub bytes wanted a direction
-	request   []byte // what RequestStub and ReplyStub show; memory is reused
+	whole     bool     // the request's last fragment was seen
+	replying  bool     // a fragment of the response was seen
+	tentative bool     // the context was under negotiation when the request came
+	missed    bool     // bytes of the answering side were lost since the request
+	noRequest bool     // the request's stub cannot be told
+	noReply   bool     // nor the reply's
+	tiny      [2]uint8 // tiny fragments of request and reply; at most 2 are counted
+	keep      int      // stub bytes wanted a direction
+	request   []byte   // what RequestStub and ReplyStub show; memory is reused
 	reply     []byte
 }
 
@@ -153,7 +152,8 @@ func (s *state) open(id uint32, side int) *call {
 // clear empties c but for its memory.
 func (c *call) clear() {
 	request, reply := c.request[:0], c.reply[:0]
-	*c = call{request: request, reply: reply}
+	*c = call{}
+	c.request, c.reply = request, reply
 }
 
 // close gives the room of the call at index i of the keys back.

@@ -59,7 +59,9 @@ func (p *PDU) Decode(b []byte) Anomaly {
 
 // reset empties p but for its memory.
 func (p *PDU) reset(h *Header, a Anomaly) {
-	*p = PDU{Header: *h, Contexts: p.Contexts[:0], syntaxes: p.syntaxes[:0], anomaly: a}
+	contexts, syntaxes := p.Contexts[:0], p.syntaxes[:0]
+	*p = PDU{}
+	p.Header, p.Contexts, p.syntaxes, p.anomaly = *h, contexts, syntaxes, a
 	switch a {
 	case BadFragLength:
 		p.offset = 8

@@ -49,7 +49,7 @@ func (a *Assoc) request(side int, p *PDU, at Point, h Handler) {
 			c.request = s.gather(c.request, p.Stub, c.keep, 4*a.cfg.maxStub())
 		}
 	}
-	a.fragment(c, side, p, c.RequestFragments, h)
+	a.fragment(c, side, p, 0, c.RequestFragments, h)
 	if c.whole && c.keep > 0 {
 		if !c.noRequest {
 			c.RequestStub = stubOf(c.request)
@@ -75,8 +75,10 @@ func (a *Assoc) begin(c *call, side int, p *PDU) (trouble Anomaly) {
 	c.ContextID, c.Opnum, c.Flags = p.ContextID, p.Opnum, p.Flags
 	c.BigEndian = p.BigEndian
 	c.HasObject, c.Object = p.HasObject, p.Object
-	c.Auth = p.Auth
-	c.Auth.Value = nil
+	if p.Auth.Present {
+		c.Auth = p.Auth
+		c.Auth.Value = nil
+	}
 	trouble = a.resolve(c, side)
 	a.want(c)
 	return trouble
@@ -137,14 +139,12 @@ func (a *Assoc) makeRoom(side int, h Handler) {
 	a.finish(0, CallUnknown, h)
 }
 
-// fragment judges the size of a fragment, the nth of its direction.
-func (a *Assoc) fragment(c *call, side int, p *PDU, nth int, h Handler) {
-	if p.Flags&FlagLast == 0 && len(p.Stub) < tinyStub {
-		if c.tiny && !c.tinyTold {
-			c.tinyTold = true
+// fragment judges a fragment, the nth of its way: 0 request, 1 reply.
+func (a *Assoc) fragment(c *call, side int, p *PDU, way, nth int, h Handler) {
+	if p.Flags&FlagLast == 0 && len(p.Stub) < tinyStub && c.tiny[way] < 2 {
+		if c.tiny[way]++; c.tiny[way] == 2 {
 			h.Anomaly(side, TinyFragments, 8)
 		}
-		c.tiny = true
 	}
 	if nth == manyFragments {
 		h.Anomaly(side, ManyFragments, 3)
@@ -233,7 +233,7 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 			c.reply = s.gather(c.reply, p.Stub, c.keep, 4*a.cfg.maxStub())
 		}
 	}
-	a.fragment(c, side, p, c.ReplyFragments, h)
+	a.fragment(c, side, p, 1, c.ReplyFragments, h)
 	switch {
 	case fault:
 		c.Status = p.Status
