@@ -1,0 +1,100 @@
+package alerts
+
+import (
+	"fmt"
+	"net/netip"
+
+	"kmswatch/decode"
+	"kmswatch/decode/dcerpc"
+)
+
+// Fold says which events are repeats of the same alert.
+type Fold struct {
+	By        FoldBy
+	Severity  Severity    // of this event; 0 is the rule's
+	Key       string      // what else makes it another alert; usually empty
+	Interface dcerpc.UUID // of the RPC interface, if that makes it another alert; exceptions by interface are for it
+}
+
+// FoldBy is the parties that make it another alert.
+type FoldBy uint8
+
+// Ways to fold.
+const (
+	ByServer    FoldBy = iota // server and zone pair; clients are counted
+	ByClient                  // client and zone pair; servers are counted
+	ByBoth                    // client and server
+	ServerAlone               // server, whatever the clients' zones
+	ClientAlone               // client, whatever the servers' zones
+)
+
+// Finding is what a rule has to say about an alert.
+type Finding struct {
+	Summary string // one plain sentence that names the parties
+	Facts   []Fact // in the order given
+}
+
+// Fact is one thing known of an alert.
+type Fact struct {
+	Name  string // lower case with underscores: kms_version
+	Value any    // string, bool, int64, uint64 or []string
+}
+
+// Say sets the summary, a plain sentence without a full stop.
+func (f *Finding) Say(format string, args ...any) { f.Summary = fmt.Sprintf(format, args...) }
+
+// Add adds a fact. The value is a string, a bool, an integer of any type, a
+// []string (kept), or anything with a String method, of which the text is taken.
+func (f *Finding) Add(name string, value any) {
+	f.Facts = append(f.Facts, Fact{name, plain(value)})
+}
+
+// Stage is why an alert is given out.
+type Stage uint8
+
+// Stages.
+const (
+	Raised Stage = iota // for the first time
+	Worse               // again, since its severity rose; the finding is that of the event that raised it
+	Ended               // for the last time: its window ended, with the final count
+)
+
+// Alert is what a rule raised, with its repeats so far. It is borrowed until
+// the function that it is given to returns; Clone makes a copy to keep.
+type Alert struct {
+	ID       string // the same for rule, parties and window in every run: a UUID
+	Stage    Stage
+	Stale    bool // Ended, and nothing changed since it was last given out
+	Rule     *Info
+	Severity Severity
+	Finding
+
+	First, Last int64 // times of the first and of the last event, nanoseconds since the epoch
+	Window      int64 // time at which the window began, likewise
+	Count       uint64
+
+	Client  Party       // of the event that the finding describes
+	Server  Party       // likewise
+	Flow    decode.Flow // likewise
+	Event   decode.Kind // likewise
+	Clients Addresses   // seen so far
+	Servers Addresses   // seen so far
+	Frames  []Frame     // the first few
+	Quality decode.Quality
+	Sensor  string
+}
+
+// Addresses counts distinct addresses.
+type Addresses struct {
+	First []netip.Addr // the first few, as they came
+	Count int          // how many
+	More  bool         // and more, that were not counted
+
+	seen map[netip.Addr]struct{}
+}
+
+// Frame is a frame that an alert stands on.
+type Frame struct {
+	File   string // empty for a live capture
+	Number uint64 // from 1
+}
