@@ -3,6 +3,7 @@ package pcapfile_test
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -111,7 +112,7 @@ func benchSource(b *testing.B, path string, size int64, block int) {
 func BenchmarkPcap(b *testing.B) {
 	path, size := benchFile(b, "x.pcap", writePcap)
 	for _, block := range []int{64 << 10, 128 << 10, 256 << 10, 512 << 10, 1 << 20} {
-		b.Run(byteSize(block), func(b *testing.B) { benchSource(b, path, size, block) })
+		b.Run(fmt.Sprintf("%dKiB", block>>10), func(b *testing.B) { benchSource(b, path, size, block) })
 	}
 	b.Run("pcapgo", func(b *testing.B) {
 		benchPcapgo(b, path, size, func(r io.Reader) (func() ([]byte, gopacket.CaptureInfo, error), error) {
@@ -126,7 +127,7 @@ func BenchmarkPcap(b *testing.B) {
 
 func BenchmarkPcapng(b *testing.B) {
 	path, size := benchFile(b, "x.pcapng", writePcapng)
-	b.Run(byteSize(pcapfile.DefaultBlock), func(b *testing.B) { benchSource(b, path, size, 0) })
+	b.Run("blocks", func(b *testing.B) { benchSource(b, path, size, 0) })
 	b.Run("pcapgo", func(b *testing.B) {
 		benchPcapgo(b, path, size, func(r io.Reader) (func() ([]byte, gopacket.CaptureInfo, error), error) {
 			p, err := pcapgo.NewNgReader(r, pcapgo.NgReaderOptions{WantMixedLinkType: true})
@@ -182,18 +183,4 @@ func benchPcapgo(b *testing.B, path string, size int64, open func(io.Reader) (fu
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchFrames, "ns/frame")
-}
-
-func byteSize(n int) string {
-	if n >= 1<<20 {
-		return string(rune('0'+n>>20)) + "MiB"
-	}
-	return itoa(n>>10) + "KiB"
-}
-
-func itoa(n int) string {
-	if n < 10 {
-		return string(rune('0' + n))
-	}
-	return itoa(n/10) + string(rune('0'+n%10))
 }

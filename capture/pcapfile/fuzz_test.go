@@ -41,7 +41,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, block uint16) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		whole := outcome(t, b, 1<<16, 64)
+		whole := outcome(t, b, 1<<14, 64)
 		runtime.ReadMemStats(&after)
 		packed := bytes.HasPrefix(b, []byte{0x1f, 0x8b}) || len(b) >= 4 && (binary.LittleEndian.Uint32(b) == 0xfd2fb528 || binary.LittleEndian.Uint32(b)&^0xf == 0x184d2a50)
 		if n := after.TotalAlloc - before.TotalAlloc; !packed && n > 1<<20+uint64(2*len(b)) {

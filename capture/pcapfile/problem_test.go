@@ -206,7 +206,7 @@ func TestNothingButMissingFilesEndsAtOnce(t *testing.T) {
 	if n, err := s.Read(make([]capture.Frame, 1)); n != 0 || err != io.EOF {
 		t.Error(n, err)
 	}
-	if s.Err() == nil || s.Files() != 0 {
+	if s.Err() == nil || len(s.Files()) != 0 {
 		t.Error(s.Err(), s.Files())
 	}
 }
@@ -262,8 +262,11 @@ func TestAFolderIsReadInTheOrderOfFirstFrames(t *testing.T) {
 	}
 	defer s.Close()
 	var files []string
-	for i := range s.Files() {
-		files = append(files, strings.TrimPrefix(s.File(i), dir+"/"))
+	for i, name := range s.Files() {
+		if s.File(i) != name {
+			t.Errorf("file %d is %s and %s", i, s.File(i), name)
+		}
+		files = append(files, strings.TrimPrefix(name, dir+"/"))
 	}
 	want := []string{"cut-header.pcap", "sub/no-frame.pcap", "b.pcap.gz", "sub/same-b", "sub/deeper/c.pcapng", "a.pcap", "link.pcap", "z-cut.pcap", "z-bad.pcap"}
 	if runtime.GOOS == "windows" {

@@ -254,12 +254,18 @@ func (s *Source) count(n int) {
 // the goroutine that reads, after io.EOF.
 func (s *Source) Err() error { return errors.Join(s.failed...) }
 
-// File names the file of index i: the path given, or found below the folder
-// given; "-" is standard input.
+// File names the file of index i, as Frame.File gives it: the path given, or
+// found below the folder given; "-" is standard input.
 func (s *Source) File(i int) string { return s.files[i].path }
 
-// Files is the number of files.
-func (s *Source) Files() int { return len(s.files) }
+// Files names all files, in the order in which they are read.
+func (s *Source) Files() []string {
+	names := make([]string, len(s.files))
+	for i := range names {
+		names[i] = s.File(i)
+	}
+	return names
+}
 
 // Progress is how many bytes have been read from the disk, of how many:
 // compressed, where the files are. total is 0 when it is not known because
