@@ -189,10 +189,7 @@ func (e enc) fault(flags uint8, call uint32, ctx uint16, status uint32) []byte {
 }
 
 // record writes down what a handler is told, a line each.
-type record struct {
-	lines []string
-	bytes int // kept in lines
-}
+type record struct{ lines []string }
 
 func (r *record) add(format string, args ...any) {
 	r.lines = append(r.lines, fmt.Sprintf(format, args...))

@@ -123,6 +123,8 @@ func TestProbe(t *testing.T) {
 		{"reserved bytes of the data representation", alike(map[int]byte{7: 1}), No},
 		{"frag_length 15 (trap 22)", with(request, map[int]byte{8: 15}), No},
 		{"frag_length too short for a request (trap 22)", with(request, map[int]byte{8: 23}), No},
+		{"a request without room for its object (trap 31)", with(request, map[int]byte{3: whole | FlagObject, 8: 39}), No},
+		{"a request with room for its object (trap 31)", with(request, map[int]byte{3: whole | FlagObject, 8: 40}), Match},
 		{"auth_length of the whole PDU (trap 33)", with(request, map[int]byte{10: 24}), No},
 		{"auth_length without room for its trailer (trap 33)", with(request, map[int]byte{8: 32, 10: 1}), No},
 		{"auth_length that fits", with(request, map[int]byte{8: 33, 10: 1}), Match},

@@ -47,6 +47,9 @@ func probe(b []byte) Verdict {
 		auth = int(binary.LittleEndian.Uint16(b[10:]))
 	}
 	least := int(ptypeTable[t].length)
+	if t == TypeRequest && b[3]&FlagObject != 0 {
+		least += 16
+	}
 	if auth != 0 {
 		least += trailerSize + auth
 	}

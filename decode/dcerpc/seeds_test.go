@@ -31,7 +31,7 @@ func capturedPDUs(tb testing.TB) (pdus [][]byte) {
 			var h Header
 			h.Decode(b)
 			n := min(int(h.FragLength), len(b))
-			if seen[h.Type]++; seen[h.Type] <= 4 && n < 2000 {
+			if seen[h.Type]++; seen[h.Type] <= 4 && n < 400 {
 				pdus = append(pdus, b[:n:n])
 			}
 			b = b[n:]
