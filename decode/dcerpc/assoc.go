@@ -68,8 +68,9 @@ const (
 // meant before, what is rejected leaves it, a bind_nak clears all. Calls are
 // paired by call id, the newest that waits first.
 //
-// The zero value wants a Reset; after End, another. It is small until the
-// first PDU. All its tables are bounded, and it must not be copied.
+// The zero value wants a Reset; after End, another. It must not be copied. It is
+// small until the first PDU, about 2 KB with it, and bounded: whatever is sent,
+// with the default Config not more than about 1 MB, a quarter of it stubs.
 type Assoc struct {
 	cfg   *Config
 	s     *state // nil before the first PDU
