@@ -64,6 +64,19 @@ const (
 	Overlap                          // overlapping data that differs was seen; the first was kept
 )
 
+// Names gives the words of what was missing or wrong, in the order of the bits.
+func (q Quality) Names() []string {
+	var names []string
+	for i, name := range qualityNames {
+		if q&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+var qualityNames = [...]string{"mid-stream", "bytes-missing", "one-sided", "duplicates-removed", "cut", "overlap"}
+
 // Tunnel is the innermost encapsulation of a flow.
 type Tunnel uint8
 
@@ -75,7 +88,18 @@ const (
 	VXLAN
 	Geneve
 	IPIP
+	GTP
+	Teredo
 )
+
+func (t Tunnel) String() string {
+	if int(t) < len(tunnelNames) {
+		return tunnelNames[t]
+	}
+	return "unknown"
+}
+
+var tunnelNames = [...]string{"none", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "teredo"}
 
 // Flow describes the flow of an event as known when the event was made.
 type Flow struct {

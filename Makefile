@@ -1,0 +1,60 @@
+GO    ?= go
+COUNT ?= 6
+TIME  ?= 1m
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+##@ Use
+
+.PHONY: run
+run: bin/kmswatch ## Build, replay a capture of the repo and print its alerts
+	bin/kmswatch replay --config deploy/example/corp.yaml decode/testdata/captures/kms-dmz-climb.pcap
+
+.PHONY: build
+build: bin/kmswatch bin/trafficgen ## Build the binaries into bin/
+
+.PHONY: bin/kmswatch bin/trafficgen
+bin/kmswatch bin/trafficgen:
+	$(GO) build -trimpath -o $@ ./cmd/$(@F)
+
+##@ Develop
+
+.PHONY: test
+test: ## Run every test, race detector on
+	.ci/test
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these: run make fmt"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	gofmt -w .
+
+.PHONY: bench
+bench: ## Benchmarks, and replay next to tshark and tcpdump (COUNT=6)
+	.ci/bench $(COUNT)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for TIME=1m
+	.ci/fuzz $(TIME)
+
+.PHONY: generate
+generate: ## Make the generated files anew
+	$(GO) generate ./...
+
+.PHONY: golden
+golden: ## Rewrite the golden files of failing cases; review the diff
+	$(GO) test ./... -run Golden -update
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z\/_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestMemoryDoesNotGrowWithTheCapture replays captures of 400,000 and of two
+// million frames from a pipe and compares the peak memory of the process.
+func TestMemoryDoesNotGrowWithTheCapture(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"kmswatch", "trafficgen"} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), "kmswatch/cmd/"+name)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	peak := func(frames int) int64 {
+		gen := exec.Command(filepath.Join(dir, "trafficgen"), "--kind", "dense", "--rate", "20000", "--frames", fmt.Sprint(frames))
+		replay := exec.Command(filepath.Join(dir, "kmswatch"), "replay", "--format", "ndjson", "-")
+		pipe, err := gen.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		replay.Stdin = pipe
+		if err := gen.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := replay.CombinedOutput(); err != nil {
+			t.Fatalf("replay of %d frames: %v\n%.2000s", frames, err, out)
+		}
+		if err := gen.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		return replay.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	}
+	short, long := peak(400_000), peak(2_000_000)
+	t.Logf("peak of 400,000 frames: %d KiB; of 2,000,000: %d KiB", short, long)
+	if long > short*5/4+4096 {
+		t.Errorf("peak memory grew from %d KiB to %d KiB with five times the frames", short, long)
+	}
+}

@@ -1,0 +1,335 @@
+package decode
+
+import (
+	"cmp"
+	"sync"
+
+	"kmswatch/capture"
+	"kmswatch/decode/dcerpc"
+	"kmswatch/decode/packet"
+	"kmswatch/decode/stream"
+)
+
+// Sizes of a batch: large enough that handing it over costs nothing a frame,
+// small enough that its bytes are still in the second-level cache when a
+// worker reads them.
+const (
+	batchItems = 1024
+	batchBytes = 256 << 10
+	batches    = 4 // under way at a time
+)
+
+// task is what an item asks of a worker.
+type task uint8
+
+const (
+	taskPacket task = iota
+	taskExpire      // of all shards of the worker
+	taskClose       // likewise
+)
+
+// item is one packet on its way to a worker, or a moment in time.
+type item struct {
+	task   task
+	dir    stream.Dir
+	shard  int32
+	offset int // of the payload in the share's data
+	seq    uint64
+	hash   uint64
+	pos    Position
+	time   int64
+	key    stream.Key
+	pkt    packet.Packet
+}
+
+// share is what a batch holds for one worker.
+type share struct {
+	items  []item
+	data   []byte // payloads, copied
+	events eventList
+}
+
+// batch is the work of a stretch of frames, and the events that came of it.
+type batch struct {
+	shares []share
+	feeder eventList // of the goroutine that feeds
+	items  int
+	bytes  int
+	done   sync.WaitGroup
+}
+
+func (b *batch) reset() {
+	for i := range b.shares {
+		s := &b.shares[i]
+		s.items, s.data = s.items[:0], s.data[:0]
+		s.events.reset()
+	}
+	b.feeder.reset()
+	b.items, b.bytes = 0, 0
+}
+
+// pool runs the shards in workers and merges what they tell.
+type pool struct {
+	engine  *Engine
+	current *batch
+	free    chan *batch
+	ordered chan *batch   // to the goroutine that merges
+	work    []chan *batch // to each worker
+	over    sync.WaitGroup
+}
+
+func newPool(e *Engine, h Handler) *pool {
+	n := min(e.cfg.Workers, shards)
+	p := &pool{
+		engine:  e,
+		free:    make(chan *batch, batches),
+		ordered: make(chan *batch, batches),
+		work:    make([]chan *batch, n),
+	}
+	for range batches {
+		p.free <- &batch{shares: make([]share, n)}
+	}
+	p.current = <-p.free
+	for w := range p.work {
+		p.work[w] = make(chan *batch, batches)
+		p.over.Go(func() { p.worker(w) })
+	}
+	p.over.Go(func() { p.merge(h) })
+	return p
+}
+
+func (p *pool) add(seq uint64, shard int, f *capture.Frame, pkt *packet.Packet, key *stream.Key, hash uint64, dir stream.Dir) {
+	b := p.current
+	s := &b.shares[shard%len(p.work)]
+	s.items = append(s.items, item{
+		shard: int32(shard), dir: dir, seq: seq, hash: hash, offset: len(s.data),
+		pos: Position{f.File, f.Number}, time: f.Time, key: *key, pkt: *pkt,
+	})
+	s.data = append(s.data, pkt.Payload...)
+	b.items++
+	b.bytes += len(pkt.Payload)
+	if b.items >= batchItems || b.bytes >= batchBytes {
+		p.flush()
+	}
+}
+
+// tick adds a moment for all shards.
+func (p *pool) tick(seq uint64, f *capture.Frame) {
+	p.moment(taskExpire, seq, f)
+	if p.current.items >= batchItems {
+		p.flush()
+	}
+}
+
+func (p *pool) moment(t task, seq uint64, f *capture.Frame) {
+	for i := range p.current.shares {
+		s := &p.current.shares[i]
+		s.items = append(s.items, item{task: t, seq: seq, pos: Position{f.File, f.Number}, time: f.Time})
+	}
+	p.current.items++
+}
+
+// feederList is where the feeding goroutine's own events go.
+func (p *pool) feederList() Handler {
+	l := &p.current.feeder
+	l.seq, l.shard = p.engine.seq, -1
+	return l
+}
+
+func (p *pool) flush() {
+	b := p.current
+	b.done.Add(len(p.work))
+	p.ordered <- b
+	for _, w := range p.work {
+		w <- b
+	}
+	p.current = <-p.free
+}
+
+func (p *pool) close(seq uint64, last *capture.Frame) {
+	p.moment(taskClose, seq, last)
+	p.flush()
+	close(p.ordered)
+	for _, w := range p.work {
+		close(w)
+	}
+	p.over.Wait()
+}
+
+// worker runs the shards whose number is w modulo the number of workers.
+func (p *pool) worker(w int) {
+	for b := range p.work[w] {
+		sh := &b.shares[w]
+		for i := range sh.items {
+			it := &sh.items[i]
+			if it.task != taskPacket {
+				for n := w; n < shards; n += len(p.work) {
+					s := p.engine.shards[n]
+					p.enter(s, n, sh, it)
+					if it.task == taskExpire {
+						s.expire()
+					} else {
+						s.close()
+					}
+				}
+				continue
+			}
+			s := p.engine.shards[it.shard]
+			p.enter(s, int(it.shard), sh, it)
+			end := it.offset + len(it.pkt.Payload)
+			it.pkt.Payload = sh.data[it.offset:end:end]
+			s.packet(&it.pkt, &it.key, it.hash, it.dir)
+		}
+		b.done.Done()
+	}
+}
+
+// enter points a shard at an item's frame and at the list for its events.
+func (p *pool) enter(s *shard, n int, sh *share, it *item) {
+	sh.events.seq, sh.events.shard = it.seq, int32(n)
+	s.out = &sh.events
+	s.at(it.seq, it.pos, it.time)
+}
+
+// merge tells the events of each batch in the order of frames; events of one
+// frame in the order of shards, those of the feeder first.
+func (p *pool) merge(h Handler) {
+	for b := range p.ordered {
+		b.done.Wait()
+		lists := make([][]entry, 0, len(b.shares)+1)
+		lists = append(lists, b.feeder.entries)
+		for i := range b.shares {
+			lists = append(lists, b.shares[i].events.entries)
+		}
+		for {
+			first := -1
+			for i, l := range lists {
+				if len(l) > 0 && (first < 0 || l[0].before(&lists[first][0])) {
+					first = i
+				}
+			}
+			if first < 0 {
+				break
+			}
+			h.Handle(lists[first][0].event)
+			lists[first] = lists[first][1:]
+		}
+		b.reset()
+		p.free <- b
+	}
+}
+
+// entry is an event and its place among those of all lists.
+type entry struct {
+	seq   uint64
+	shard int32
+	event Event
+}
+
+func (e *entry) before(f *entry) bool {
+	return cmp.Or(cmp.Compare(e.seq, f.seq), cmp.Compare(e.shard, f.shard)) < 0
+}
+
+// eventList keeps copies of events until a batch is merged. Its memory is used
+// again and again.
+type eventList struct {
+	seq     uint64 // of the entries to come
+	shard   int32
+	entries []entry
+
+	binds     arena[Bind]
+	calls     arena[Call]
+	exchanges arena[KMSExchange]
+	lookups   arena[SRVLookup]
+	updates   arena[DNSUpdate]
+	foreigns  arena[Foreign]
+	anomalies arena[Anomaly]
+	flowEnds  arena[FlowEnd]
+}
+
+func (l *eventList) reset() {
+	l.entries = l.entries[:0]
+	l.binds.used, l.calls.used, l.exchanges.used, l.lookups.used = 0, 0, 0, 0
+	l.updates.used, l.foreigns.used, l.anomalies.used, l.flowEnds.used = 0, 0, 0, 0
+}
+
+// Handle copies an event. Messages are told with one worker only and never
+// come here.
+func (l *eventList) Handle(e Event) {
+	switch e := e.(type) {
+	case *Bind:
+		c := l.binds.next()
+		contexts, secondary := c.Contexts, c.Secondary
+		*c = *e
+		c.Contexts = copyContexts(contexts, e.Contexts)
+		c.Secondary = append(secondary[:0], e.Secondary...)
+		l.add(c)
+	case *Call:
+		c := l.calls.next()
+		*c = *e
+		l.add(c)
+	case *KMSExchange:
+		c := l.exchanges.next()
+		*c = *e
+		l.add(c)
+	case *SRVLookup:
+		c := l.lookups.next()
+		*c = *e
+		if e.Message != nil {
+			c.Message = e.Message.Clone()
+		}
+		l.add(c)
+	case *DNSUpdate:
+		c := l.updates.next()
+		*c = *e
+		l.add(c)
+	case *Foreign:
+		c := l.foreigns.next()
+		*c = *e
+		l.add(c)
+	case *Anomaly:
+		c := l.anomalies.next()
+		*c = *e
+		l.add(c)
+	case *FlowEnd:
+		c := l.flowEnds.next()
+		*c = *e
+		l.add(c)
+	}
+}
+
+func (l *eventList) add(e Event) {
+	l.entries = append(l.entries, entry{l.seq, l.shard, e})
+}
+
+// copyContexts copies from into the memory of to.
+func copyContexts(to, from []dcerpc.ContextItem) []dcerpc.ContextItem {
+	if cap(to) < len(from) {
+		to = make([]dcerpc.ContextItem, len(from))
+	}
+	to = to[:len(from)]
+	for i := range from {
+		transfer := to[i].Transfer
+		to[i] = from[i]
+		to[i].Transfer = append(transfer[:0], from[i].Transfer...)
+	}
+	return to
+}
+
+// arena gives values that stay where they are until it is used anew.
+type arena[T any] struct {
+	chunks [][]T
+	used   int
+}
+
+const arenaChunk = 64
+
+func (a *arena[T]) next() *T {
+	c := a.used / arenaChunk
+	if c == len(a.chunks) {
+		a.chunks = append(a.chunks, make([]T, arenaChunk))
+	}
+	v := &a.chunks[c][a.used%arenaChunk]
+	a.used++
+	return v
+}

@@ -1,0 +1,20 @@
+// Package decode turns frames into events. An Engine is fed frames in the
+// order of the capture and tells its Handler of binds, calls, KMS exchanges,
+// SRV lookups and anomalies in that same order.
+//
+// A frame passes three stages. The headers are walked and most frames let go:
+// a port bitmap, a test of the payload's first bytes and a hashed bitmap of
+// the flows of interest settle it, without a look into a table. What is left
+// is assigned to one of a fixed number of shards by a symmetric hash of its
+// flow, so that a flow's frames meet one shard in order. A shard owns its flow
+// table, its reassembly buffers and its associations.
+//
+// With one worker the shards run inside Feed. With more, frames travel to the
+// workers in batches, copied once, and the events of a batch are merged by
+// frame before they are told. The number of shards, and with it every bound
+// and every eviction, does not depend on the number of workers: neither do the
+// events.
+//
+// Bad input is never an error: it becomes an Anomaly event or a counter. Time
+// is that of the frames.
+package decode

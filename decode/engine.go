@@ -1,0 +1,287 @@
+package decode
+
+import (
+	"kmswatch/capture"
+	"kmswatch/decode/dcerpc"
+	"kmswatch/decode/dns"
+	"kmswatch/decode/packet"
+	"kmswatch/decode/stream"
+)
+
+// shards is the number of logical shards. It is a constant so that what is
+// bounded, and so what is evicted, is the same for every number of workers.
+const shards = 64
+
+// Config bounds and steers an Engine. The zero value of a field is its default.
+type Config struct {
+	Workers  int  // goroutines that decode; 1, the default, decodes inside Feed
+	Messages bool // tell every PDU and message too; implies one worker
+
+	KMSPorts []uint16 // TCP ports of KMS beside 1688
+
+	MaxFlows      int // flows remembered in all; 262,144
+	MaxWaiting    int // bytes a direction may wait for reassembly; 1 MiB
+	MaxReassembly int // bytes that wait in all; 256 MiB
+	MaxCalls      int // calls without an answer an association; 256
+	MaxFragments  int // IP datagrams under reassembly; 4,096
+	MaxDepth      int // tunnels inside tunnels; 4
+
+	IdleTCP int64 // nanoseconds without a frame after which a TCP flow ends; 10 minutes
+	IdleUDP int64 // the same for UDP, and how long a DNS query waits; 30 seconds
+
+	Seed uint64 // of the flow tables' hash; random on a live network
+}
+
+const second = int64(1e9)
+
+func (c *Config) setDefaults() {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	if c.Workers < 1 || c.Messages {
+		c.Workers = 1
+	}
+	def(&c.MaxFlows, 1<<18)
+	def(&c.MaxWaiting, 1<<20)
+	def(&c.MaxReassembly, 256<<20)
+	def(&c.MaxCalls, 256)
+	def(&c.MaxFragments, 4096)
+	def(&c.MaxDepth, 4)
+	if c.IdleTCP <= 0 {
+		c.IdleTCP = 600 * second
+	}
+	if c.IdleUDP <= 0 {
+		c.IdleUDP = 30 * second
+	}
+}
+
+// DefaultKMSPort is the port that KMS hosts listen on unless told otherwise.
+const DefaultKMSPort = 1688
+
+const (
+	portDNS      = 53
+	portEPMapper = 135
+)
+
+// Stats counts what an Engine saw. All counters only grow.
+type Stats struct {
+	Packet     packet.Counters
+	Frames     uint64 // fed
+	Bytes      uint64 // captured bytes of them
+	Interest   uint64 // frames that reached a shard
+	Reassembly stream.Counters
+	Flows      uint64 // flows begun
+	Evicted    uint64 // flows that made room for others
+	PDUs       uint64 // DCE/RPC PDUs of which an event told, or that took part in one
+	Calls      uint64
+	Exchanges  uint64
+	Lookups    uint64
+	Anomalies  uint64
+}
+
+// Engine decodes frames. It is used by one goroutine.
+type Engine struct {
+	cfg     Config
+	packets *packet.Decoder
+	pkt     packet.Packet
+	ports   portSet
+	kms     portSet
+	flows   flowSet
+	seq     uint64 // frames fed so far
+	tick    int64  // time of the next tick
+	shards  [shards]*shard
+	feeder  *shard // tells what no shard can: anomalies below the flows
+	pool    *pool  // nil with one worker
+	frames  uint64
+	bytes   uint64
+	sent    uint64
+	last    capture.Frame // of the frame fed last: position and time only
+}
+
+// New makes an Engine that tells h. With Config.Workers above 1, h is called
+// from a goroutine of the Engine's, else from that of Feed and Close.
+func New(cfg Config, h Handler) *Engine {
+	cfg.setDefaults()
+	e := &Engine{
+		cfg: cfg,
+		packets: packet.New(packet.Config{
+			MaxDatagrams: cfg.MaxFragments,
+			MaxDepth:     cfg.MaxDepth,
+		}),
+	}
+	e.kms.add(DefaultKMSPort)
+	for _, p := range cfg.KMSPorts {
+		e.kms.add(p)
+	}
+	e.ports = e.kms
+	e.ports.add(portDNS)
+	e.ports.add(portEPMapper)
+	limits := newLimits(&e.cfg)
+	for i := range e.shards {
+		e.shards[i] = newShard(limits, &e.kms)
+	}
+	e.feeder = newShard(limits, &e.kms)
+	if cfg.Workers > 1 {
+		e.pool = newPool(e, h)
+		return e
+	}
+	for _, s := range e.shards {
+		s.out = h
+	}
+	e.feeder.out = h
+	return e
+}
+
+// Feed decodes one frame; its data is borrowed until Feed returns. Bad input
+// becomes an Anomaly event. With more than one worker Feed waits while all
+// batches are under way.
+func (e *Engine) Feed(f *capture.Frame) {
+	e.seq++
+	e.frames++
+	e.bytes += uint64(len(f.Data))
+	e.last.File, e.last.Number, e.last.Time = f.File, f.Number, f.Time
+	if f.Time >= e.tick {
+		e.advance(f)
+	}
+	p := &e.pkt
+	verdict := e.packets.Decode(f, p)
+	if p.Anomaly != 0 {
+		e.odd(f, p)
+	}
+	switch verdict {
+	case packet.TCP:
+		if e.wantTCP(p) {
+			e.dispatch(f, p)
+		}
+	case packet.UDP:
+		if (p.SrcPort == portDNS || p.DstPort == portDNS) && dns.Wanted(p.Payload) {
+			e.dispatch(f, p)
+		}
+	}
+}
+
+// wantTCP is the decision that nearly every frame ends at.
+func (e *Engine) wantTCP(p *packet.Packet) bool {
+	if e.ports.has(p.SrcPort) || e.ports.has(p.DstPort) {
+		return true
+	}
+	h := flowBits(p)
+	if e.flows.has(h) {
+		return true
+	}
+	if len(p.Payload) >= dcerpcHeader && dcerpc.Probe(p.Payload) == dcerpc.Match {
+		e.flows.add(h)
+		return true
+	}
+	return false
+}
+
+// dcerpcHeader is the length of the common header, C706 12.6.3.1.
+const dcerpcHeader = 16
+
+func (e *Engine) dispatch(f *capture.Frame, p *packet.Packet) {
+	e.sent++
+	key, dir := stream.MakeKey(&p.Src, &p.Dst, p.SrcPort, p.DstPort, p.Proto)
+	hash := key.Hash(e.cfg.Seed)
+	n := shardOf(&key)
+	if e.pool != nil {
+		e.pool.add(e.seq, n, f, p, &key, hash, dir)
+		return
+	}
+	s := e.shards[n]
+	s.at(e.seq, Position{f.File, f.Number}, f.Time)
+	s.packet(p, &key, hash, dir)
+}
+
+// odd tells of something wrong below the flows.
+func (e *Engine) odd(f *capture.Frame, p *packet.Packet) {
+	s := e.feeder
+	if e.pool != nil {
+		s.out = e.pool.feederList()
+	}
+	s.at(e.seq, Position{f.File, f.Number}, f.Time)
+	s.packetAnomaly(p)
+}
+
+// advance lets time pass in every shard once a second, so that what waits ends
+// at the same frame whatever the shard of that frame.
+func (e *Engine) advance(f *capture.Frame) {
+	if e.tick != 0 {
+		e.flows.age(f.Time, e.cfg.IdleTCP)
+		if e.pool != nil {
+			e.pool.tick(e.seq, f)
+		} else {
+			for _, s := range e.shards {
+				s.at(e.seq, Position{f.File, f.Number}, f.Time)
+				s.expire()
+			}
+		}
+	}
+	e.tick = f.Time + second
+}
+
+// Close ends all flows, tells what waited, and waits for the workers. The
+// Engine takes no frame after it.
+func (e *Engine) Close() {
+	e.seq++
+	if e.pool != nil {
+		e.pool.close(e.seq, &e.last)
+		return
+	}
+	for _, s := range e.shards {
+		s.at(e.seq, Position{e.last.File, e.last.Number}, e.last.Time)
+		s.close()
+	}
+}
+
+// Stats sums the counters of all shards. With more than one worker it is exact
+// once Close has returned.
+func (e *Engine) Stats() Stats {
+	st := Stats{Packet: e.packets.Counters(), Frames: e.frames, Bytes: e.bytes, Interest: e.sent}
+	for _, s := range e.shards {
+		s.addTo(&st)
+	}
+	e.feeder.addTo(&st)
+	return st
+}
+
+// portSet is a bitmap of ports.
+type portSet [1 << 16 / 64]uint64
+
+func (s *portSet) add(p uint16)      { s[p>>6] |= 1 << (p & 63) }
+func (s *portSet) has(p uint16) bool { return s[p>>6]&(1<<(p&63)) != 0 }
+
+// flowSet is a hashed bitmap of the flows that showed DCE/RPC on a port that
+// none would guess. A flow it names wrongly costs a look into a shard; none
+// that was added is missed until it has been silent for a whole idle time. Two
+// generations let old flows fade.
+type flowSet struct {
+	now, old [1 << 18 / 64]uint64
+	turned   int64 // time of the last change of generation
+}
+
+func (s *flowSet) add(h uint32) { s.now[h>>6] |= 1 << (h & 63) }
+
+func (s *flowSet) has(h uint32) bool {
+	bit := uint64(1) << (h & 63)
+	if s.now[h>>6]&bit != 0 {
+		return true
+	}
+	if s.old[h>>6]&bit == 0 {
+		return false
+	}
+	s.now[h>>6] |= bit
+	return true
+}
+
+func (s *flowSet) age(now, idle int64) {
+	if s.turned == 0 {
+		s.turned = now
+	}
+	if now-s.turned >= idle {
+		s.old, s.now = s.now, [len(s.now)]uint64{}
+		s.turned = now
+	}
+}

@@ -1,0 +1,4 @@
+package decode
+
+// Guess is guess, for tests.
+var Guess = guess

@@ -1,0 +1,188 @@
+package decode
+
+import (
+	"kmswatch/decode/dcerpc"
+	"kmswatch/decode/kms"
+	"kmswatch/decode/stream"
+)
+
+// rpc gives bytes to a flow's association.
+func (s *shard) rpc(f *flow, dir stream.Dir, b []byte, boundary bool) int {
+	used := f.assoc.Data(int(dir), b, boundary, s.point(), rpcHandler{s})
+	if !f.sure {
+		s.learnClient(f)
+	}
+	return used
+}
+
+// learnClient takes the PDUs' word on who is the client.
+func (s *shard) learnClient(f *flow) {
+	if side, known := f.assoc.Client(); known {
+		s.setClient(f, stream.Dir(side), true)
+	}
+}
+
+// PDU meets dcerpc.Handler.
+func (s *shard) PDU(side int, p *dcerpc.PDU, iface dcerpc.Syntax, known bool) {
+	f := s.cur
+	if !f.sure {
+		s.learnClient(f)
+	}
+	s.pdu.PDU, s.pdu.Interface, s.pdu.Known = p, iface, known
+	s.emit(&s.pdu, stream.Dir(side))
+}
+
+// Negotiation meets dcerpc.Handler.
+func (s *shard) Negotiation(n *dcerpc.Negotiation) {
+	f := s.cur
+	if !f.sure {
+		s.learnClient(f)
+	}
+	e := &s.bind
+	e.Request = Position{n.Request.File, n.Request.Frame}
+	e.Alter, e.CallID = n.Alter, n.CallID
+	e.Contexts = n.Contexts
+	e.Auth = n.Auth
+	e.Auth.Value = nil
+	e.Group, e.MaxXmit, e.MaxRecv = n.Group, n.MaxXmit, n.MaxRecv
+	e.Secondary = n.Secondary
+	e.NakReason = n.NakReason
+	switch n.State {
+	case dcerpc.NegotiationAccepted:
+		e.Outcome = Accepted
+	case dcerpc.NegotiationRejected:
+		e.Outcome = Rejected
+	case dcerpc.NegotiationNak:
+		e.Outcome = Nak
+	case dcerpc.NegotiationUnanswered:
+		e.Outcome = Unanswered
+	default:
+		e.Outcome = Unknown
+	}
+	s.emit(e, f.client^1)
+}
+
+// Request meets dcerpc.Handler: a request whose stub was wanted is whole.
+func (s *shard) Request(c *dcerpc.Call) {
+	if !s.limits.messages || c.RequestStub == nil || !s.isKMS(c) {
+		return
+	}
+	e := &s.kmsMessage
+	e.CallID = c.CallID
+	e.Anomaly = s.request.Decode(c.RequestStub, c.NDR64, c.BigEndian)
+	e.Request, e.Response = &s.request, nil
+	s.emit(e, s.cur.client)
+}
+
+// Call meets dcerpc.Handler.
+func (s *shard) Call(c *dcerpc.Call) {
+	f := s.cur
+	s.stats.Calls++
+	e := &s.call
+	e.Request = Position{c.Request.File, c.Request.Frame}
+	e.Answer = Position{c.Answer.File, c.Answer.Frame}
+	e.Asked = c.Request.Time
+	e.CallID, e.ContextID, e.Opnum = c.CallID, c.ContextID, c.Opnum
+	e.Interface, e.Known, e.Accepted, e.NDR64 = c.Interface, c.Known, c.Accepted, c.NDR64
+	e.HasObject, e.Object = c.HasObject, c.Object
+	e.Auth = c.Auth
+	e.Auth.Value = nil
+	e.Status = c.Status
+	e.RequestLen, e.ReplyLen = c.RequestLen, c.ReplyLen
+	e.Fragments = [2]int{c.RequestFragments, c.ReplyFragments}
+	switch c.State {
+	case dcerpc.CallAnswered:
+		e.Outcome = Answered
+	case dcerpc.CallFaulted:
+		e.Outcome = Faulted
+	case dcerpc.CallRejected:
+		e.Outcome = Rejected
+	case dcerpc.CallUnanswered:
+		e.Outcome = Unanswered
+	default:
+		e.Outcome = Unknown
+	}
+	if s.isKMS(c) {
+		s.kmsExchange(c, e.Outcome)
+	}
+	s.emit(e, f.client^1)
+}
+
+// isKMS tells whether a call is on the KMS interface. Where the bind was not
+// seen, a call on a KMS port whose stub is a KMS request in every byte is taken
+// for one, in the transfer syntax in which it is.
+func (s *shard) isKMS(c *dcerpc.Call) bool {
+	if c.Opnum != 0 {
+		return false
+	}
+	if c.Known {
+		return c.Interface.UUID == dcerpc.KMS
+	}
+	if c.RequestStub == nil || !s.kms.has(s.cur.Server.Port) {
+		return false
+	}
+	for _, ndr64 := range [...]bool{false, true} {
+		if s.request.Decode(c.RequestStub, ndr64, c.BigEndian) == 0 {
+			c.NDR64 = ndr64
+			return true
+		}
+	}
+	return false
+}
+
+// kmsExchange tells of the exchange that a call on the KMS interface is.
+func (s *shard) kmsExchange(c *dcerpc.Call, out Outcome) {
+	f := s.cur
+	s.stats.Exchanges++
+	e := &s.exchange
+	e.Ask, e.Asked = Position{c.Request.File, c.Request.Frame}, c.Request.Time
+	e.Outcome, e.Status, e.Anomaly = out, c.Status, 0
+	e.HasRequest = !c.ReplyOnly && c.RequestStub != nil
+	if e.HasRequest {
+		if a := e.Request.Decode(c.RequestStub, c.NDR64, c.BigEndian); a != 0 {
+			e.Anomaly = a
+			s.tell(ProtoKMS, a.String(), false, 0, f.client)
+		}
+	} else {
+		e.Request = kms.Request{}
+	}
+	e.HasResponse = out == Answered && c.ReplyStub != nil
+	if e.HasResponse {
+		a := e.Response.Decode(c.ReplyStub, c.NDR64, c.BigEndian)
+		if s.limits.messages {
+			s.kmsResponse(c, a)
+		}
+		if a != 0 {
+			if e.Anomaly == 0 {
+				e.Anomaly = a
+			}
+			s.tell(ProtoKMS, a.String(), false, 0, f.client^1)
+		} else if e.Response.HResult != 0 {
+			e.Outcome, e.Status = Refused, e.Response.HResult
+		}
+	} else {
+		e.Response = kms.Response{}
+	}
+	s.emit(e, f.client^1)
+}
+
+func (s *shard) kmsResponse(c *dcerpc.Call, a kms.Anomaly) {
+	m := &s.kmsMessage
+	s.response = s.exchange.Response
+	m.CallID, m.Request, m.Response, m.Anomaly = c.CallID, nil, &s.response, a
+	s.emit(m, s.cur.client^1)
+}
+
+// Anomaly meets stream.Receiver.
+func (s *shard) Anomaly(dir stream.Dir, a stream.Anomaly) {
+	s.tell(ProtoTCP, a.String(), a.Evasive(), 0, dir)
+}
+
+// rpcHandler is the shard as dcerpc.Handler sees it: the shard's own Anomaly
+// is that of stream.Receiver.
+type rpcHandler struct{ *shard }
+
+// Anomaly meets dcerpc.Handler.
+func (h rpcHandler) Anomaly(side int, a dcerpc.Anomaly, offset int) {
+	h.tell(ProtoDCERPC, a.String(), a.Evasive(), offset, stream.Dir(side))
+}

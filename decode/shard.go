@@ -1,0 +1,503 @@
+package decode
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"net/netip"
+
+	"kmswatch/decode/dcerpc"
+	"kmswatch/decode/dns"
+	"kmswatch/decode/kms"
+	"kmswatch/decode/packet"
+	"kmswatch/decode/stream"
+)
+
+// mix folds 128 bits into 64, each bit of the result depending on all.
+func mix(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15, b^0xd1b54a32d192ed03)
+	return hi ^ lo
+}
+
+// flowBits is a short symmetric hash of a packet's flow: an index into a
+// flowSet. Addition makes both directions equal.
+func flowBits(p *packet.Packet) uint32 {
+	a := binary.LittleEndian.Uint64(p.Src[8:]) + binary.LittleEndian.Uint64(p.Dst[8:])
+	b := uint64(p.SrcPort)*uint64(p.DstPort) + uint64(p.SrcPort) + uint64(p.DstPort)
+	return uint32(mix(a, b) >> 46)
+}
+
+// shardOf does not take the seed: which flows share a bound must not change
+// from run to run.
+func shardOf(k *stream.Key) int {
+	a := binary.LittleEndian.Uint64(k.Lo[8:]) ^ bits.RotateLeft64(binary.LittleEndian.Uint64(k.Hi[8:]), 29)
+	b := uint64(k.LoPort)<<16 | uint64(k.HiPort)
+	return int(mix(a, b) >> (64 - 6))
+}
+
+// timeWait is how long a closed flow is remembered, so that late repeats of its
+// last segments begin no new flow.
+const timeWait = 10 * second
+
+// limits is what the shards share of the configuration.
+type limits struct {
+	flows            int
+	stream           stream.Config
+	rpc              dcerpc.Config
+	idleTCP, idleUDP int64
+	messages         bool
+}
+
+func newLimits(c *Config) *limits {
+	return &limits{
+		flows: max(c.MaxFlows/shards, 16),
+		stream: stream.Config{
+			MaxPerFlow: c.MaxWaiting,
+			// A shard may take more than its even share: bulk is seldom spread evenly.
+			MaxTotal: max(c.MaxReassembly/shards*4, c.MaxWaiting*2),
+		},
+		rpc: dcerpc.Config{
+			Messages: c.Messages,
+			MaxCalls: c.MaxCalls,
+			Stubs:    wantedStub,
+		},
+		idleTCP:  c.IdleTCP,
+		idleUDP:  c.IdleUDP,
+		messages: c.Messages,
+	}
+}
+
+// wantedStub tells how many stub bytes of a call are decoded. A call of which
+// the interface is not known may be KMS, see isKMS.
+func wantedStub(iface dcerpc.UUID, opnum uint16) int {
+	if opnum == 0 && (iface == dcerpc.KMS || iface == dcerpc.UUID{}) {
+		return kms.MaxStub
+	}
+	return 0
+}
+
+// carries is what a flow was found to carry.
+type carries uint8
+
+const (
+	undecided carries = iota
+	carriesRPC
+	carriesDNS
+	carriesForeign // not DCE/RPC, on a KMS port; told once
+	nothing        // the flow is over
+)
+
+// flow is what a shard remembers of a flow.
+type flow struct {
+	Flow    // as events give it
+	key     stream.Key
+	client  stream.Dir // direction in which the client sends
+	sure    bool       // by handshake or by PDU, not by port
+	carries carries
+	known   bool // events told of it
+	closed  bool
+	conn    stream.Conn
+	assoc   *dcerpc.Assoc // iff carriesRPC
+	queries []query       // DNS questions without an answer, oldest first
+	frames  [2]uint64     // by direction
+	bytes   [2]uint64
+}
+
+// shard decodes the flows whose keys hash to it. It is used by one goroutine at
+// a time.
+type shard struct {
+	limits *limits
+	kms    *portSet
+	out    Handler
+	tcp    *stream.Table[flow]
+	udp    *stream.Table[flow]
+	stream *stream.Reassembler
+	closed closedFlows
+	assocs []*dcerpc.Assoc // free
+
+	// The frame under way.
+	seq  uint64
+	pos  Position
+	time int64
+	cur  *flow
+	dir  stream.Dir
+
+	// Scratch of the events: each is overwritten by the next of its kind.
+	pdu        PDU
+	bind       Bind
+	call       Call
+	kmsMessage KMSMessage
+	exchange   KMSExchange
+	dnsMessage DNSMessage
+	lookup     SRVLookup
+	update     DNSUpdate
+	foreign    Foreign
+	anomaly    Anomaly
+	flowEnd    FlowEnd
+	message    dns.Message
+	request    kms.Request
+	response   kms.Response
+
+	stats Stats
+}
+
+func newShard(l *limits, kmsPorts *portSet) *shard {
+	return &shard{
+		limits: l,
+		kms:    kmsPorts,
+		tcp:    stream.NewTable[flow](l.flows),
+		udp:    stream.NewTable[flow](l.flows),
+		stream: stream.NewReassembler(l.stream),
+	}
+}
+
+func (s *shard) addTo(st *Stats) {
+	st.Flows += s.stats.Flows
+	st.Evicted += s.stats.Evicted
+	st.PDUs += s.stats.PDUs
+	st.Calls += s.stats.Calls
+	st.Exchanges += s.stats.Exchanges
+	st.Lookups += s.stats.Lookups
+	st.Anomalies += s.stats.Anomalies
+	st.Reassembly.Add(s.stream.Counters())
+}
+
+// at sets the frame that what follows belongs to.
+func (s *shard) at(seq uint64, pos Position, time int64) {
+	s.seq, s.pos, s.time = seq, pos, time
+}
+
+func (s *shard) point() dcerpc.Point {
+	return dcerpc.Point{File: s.pos.File, Frame: s.pos.Frame, Time: s.time}
+}
+
+// packet takes one packet of interest.
+func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir stream.Dir) {
+	table := s.table(p.Proto)
+	f := table.Get(key, hash)
+	if f == nil {
+		// A bare acknowledgement or a late FIN tells nothing that would make a
+		// flow worth a place in the table.
+		if p.Proto == tcp && p.Flags&stream.SYN == 0 && len(p.Payload) == 0 {
+			return
+		}
+		if table.Len() >= table.Max() {
+			s.evict(table)
+		}
+		f = table.Add(key, hash, s.time)
+		s.begin(f, p, key, dir)
+	} else {
+		table.Touch(f, s.time)
+	}
+	s.cur, s.dir = f, dir
+	f.frames[dir]++
+	f.bytes[dir] += uint64(len(p.Payload))
+	if p.Missing > 0 {
+		f.Quality |= Cut
+	}
+	if p.Proto == udp {
+		s.datagram(f, dir, p.Payload)
+		return
+	}
+	seg := stream.Segment{Seq: p.Seq, Ack: p.Ack, Flags: p.Flags, Payload: p.Payload, Missing: p.Missing, Time: s.time}
+	result := s.stream.Segment(&f.conn, dir, &seg, s)
+	if result == stream.Reused {
+		s.end(f, Closed)
+		s.begin(f, p, key, dir)
+		f.frames[dir]++
+		f.bytes[dir] += uint64(len(p.Payload))
+		result = s.stream.Segment(&f.conn, dir, &seg, s)
+	}
+	if result == stream.Closed && !f.closed {
+		reason := Closed
+		if p.Flags&stream.RST != 0 {
+			reason = Reset
+		}
+		s.end(f, reason)
+		s.closed.push(f, s.time)
+	}
+}
+
+const (
+	tcp = 6
+	udp = 17
+)
+
+func (s *shard) table(proto uint8) *stream.Table[flow] {
+	if proto == udp {
+		return s.udp
+	}
+	return s.tcp
+}
+
+// begin makes a record new for a flow whose first packet is p.
+func (s *shard) begin(f *flow, p *packet.Packet, key *stream.Key, dir stream.Dir) {
+	s.stream.Reset(&f.conn)
+	queries := f.queries[:0]
+	*f = flow{key: *key, queries: queries, conn: f.conn}
+	f.ID, f.Start, f.Proto = s.seq, s.time, p.Proto
+	f.VLANs, f.Tunnel, f.TunnelID = p.VLANs, Tunnel(p.Tunnel), p.TunnelID
+	s.stats.Flows++
+	switch {
+	case p.Proto == tcp && p.Flags&(stream.SYN|stream.ACK) == stream.SYN:
+		s.setClient(f, dir, true)
+	case p.Proto == tcp && p.Flags&stream.SYN != 0:
+		s.setClient(f, dir^1, true)
+	default:
+		s.setClient(f, s.guessClient(key), false)
+	}
+}
+
+// guessClient judges by the ports who asks whom: the end on a port that
+// servers use, else the lower one, is the server.
+func (s *shard) guessClient(k *stream.Key) stream.Dir {
+	lo := s.kms.has(k.LoPort) || k.LoPort == portDNS || k.LoPort == portEPMapper
+	hi := s.kms.has(k.HiPort) || k.HiPort == portDNS || k.HiPort == portEPMapper
+	if lo != hi {
+		if lo {
+			return 1
+		}
+		return 0
+	}
+	if k.LoPort < k.HiPort {
+		return 1
+	}
+	return 0
+}
+
+// setClient says that the client sends in direction dir.
+func (s *shard) setClient(f *flow, dir stream.Dir, sure bool) {
+	lo := Endpoint{netip.AddrFrom16(f.key.Lo).Unmap(), f.key.LoPort}
+	hi := Endpoint{netip.AddrFrom16(f.key.Hi).Unmap(), f.key.HiPort}
+	f.client, f.sure = dir, sure
+	if dir == 0 {
+		f.Client, f.Server = lo, hi
+	} else {
+		f.Client, f.Server = hi, lo
+	}
+}
+
+// Data meets stream.Receiver.
+func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
+	f := s.cur
+	if f.carries == undecided {
+		if !s.decide(f, dir, b, boundary) {
+			return 0
+		}
+	}
+	switch f.carries {
+	case carriesRPC:
+		return s.rpc(f, dir, b, boundary)
+	case carriesDNS:
+		return s.dnsStream(f, dir, b)
+	}
+	return len(b)
+}
+
+// decide finds what a flow carries from the first bytes of a segment. It
+// returns false when more bytes are needed to tell.
+func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
+	if f.Server.Port == portDNS || f.Client.Port == portDNS {
+		f.carries = carriesDNS
+		return true
+	}
+	if !boundary && f.conn.MidStream() {
+		return true
+	}
+	switch dcerpc.Probe(b) {
+	case dcerpc.More:
+		return false
+	case dcerpc.Match:
+		f.carries = carriesRPC
+		f.assoc = s.newAssoc()
+		if !f.conn.MidStream() {
+			f.assoc.FromStart()
+		}
+		return true
+	}
+	if s.kms.has(f.Server.Port) && !f.conn.MidStream() {
+		f.carries = carriesForeign
+		s.foreign.Guess = guess(b)
+		s.emit(&s.foreign, dir)
+	}
+	return true
+}
+
+// Gap meets stream.Receiver.
+func (s *shard) Gap(dir stream.Dir, _ int64) {
+	s.cur.Quality |= BytesMissing
+	if s.cur.carries == carriesRPC {
+		s.cur.assoc.Gap(int(dir), s.point(), rpcHandler{s})
+	}
+}
+
+// emit tells of an event of the current flow.
+func (s *shard) emit(e Event, dir stream.Dir) {
+	f := s.cur
+	f.known = true
+	if f.Proto == tcp {
+		f.Quality = f.Quality&(Cut|BytesMissing) | quality(&f.conn)
+	}
+	*e.Head() = Head{Flow: f.Flow, At: s.pos, Time: s.time, FromServer: dir != f.client}
+	s.out.Handle(e)
+}
+
+func quality(c *stream.Conn) (q Quality) {
+	set := func(on bool, bit Quality) {
+		if on {
+			q |= bit
+		}
+	}
+	set(c.MidStream(), MidStream)
+	set(c.Missing(), BytesMissing)
+	set(c.OneSided(), OneSided)
+	set(c.Duplicates(), Duplicates)
+	set(c.Cut(), Cut)
+	set(c.Overlap(), Overlap)
+	return q
+}
+
+// tell tells of an anomaly of the current flow.
+func (s *shard) tell(p Protocol, name string, evasive bool, offset int, dir stream.Dir) {
+	s.stats.Anomalies++
+	s.anomaly.Protocol, s.anomaly.Name, s.anomaly.Evasive, s.anomaly.Offset = p, name, evasive, offset
+	s.emit(&s.anomaly, dir)
+}
+
+// packetAnomaly tells of an anomaly of a packet that no flow owns yet.
+func (s *shard) packetAnomaly(p *packet.Packet) {
+	key, dir := stream.MakeKey(&p.Src, &p.Dst, p.SrcPort, p.DstPort, p.Proto)
+	f := &flow{key: key}
+	f.ID, f.Start, f.Proto = s.seq, s.time, p.Proto
+	f.VLANs, f.Tunnel, f.TunnelID = p.VLANs, Tunnel(p.Tunnel), p.TunnelID
+	s.setClient(f, s.guessClient(&key), false)
+	s.cur = f
+	s.tell(ProtoPacket, p.Anomaly.String(), p.Anomaly.Evasive(), 0, dir)
+}
+
+// end tells what waited on a flow and closes it. The record stays in the table.
+func (s *shard) end(f *flow, why EndReason) {
+	if f.closed {
+		return
+	}
+	s.cur = f
+	if f.Proto == tcp {
+		s.stream.Flush(&f.conn, s)
+	}
+	over := why == Closed || why == Reset || why == Idle
+	if f.assoc != nil {
+		f.assoc.End(s.point(), over, rpcHandler{s})
+		s.assocs = append(s.assocs, f.assoc)
+		f.assoc = nil
+	}
+	s.endQueries(f, over)
+	f.carries, f.closed = nothing, true
+	if f.known {
+		e := &s.flowEnd
+		e.Reason = why
+		e.Frames = [2]uint64{f.frames[f.client], f.frames[f.client^1]}
+		e.Bytes = [2]uint64{f.bytes[f.client], f.bytes[f.client^1]}
+		s.emit(e, f.client)
+	}
+}
+
+// evict makes room for a flow.
+func (s *shard) evict(t *stream.Table[flow]) {
+	f, _, ok := t.Oldest()
+	if !ok {
+		return
+	}
+	if !f.closed {
+		s.stats.Evicted++
+		s.end(f, Evicted)
+	}
+	s.remove(f)
+}
+
+func (s *shard) remove(f *flow) {
+	s.stream.Reset(&f.conn)
+	f.ID = 0
+	s.table(f.Proto).Remove(f)
+}
+
+// expire ends the flows that have been silent too long.
+func (s *shard) expire() {
+	for {
+		f, id, ok := s.closed.pop(s.time - timeWait)
+		if !ok {
+			break
+		}
+		// The record may serve another flow by now.
+		if f.closed && f.ID == id {
+			s.remove(f)
+		}
+	}
+	s.expireIdle(s.tcp, s.time-s.limits.idleTCP)
+	s.expireIdle(s.udp, s.time-s.limits.idleUDP)
+}
+
+func (s *shard) expireIdle(t *stream.Table[flow], before int64) {
+	for {
+		f, last, ok := t.Oldest()
+		if !ok || last > before {
+			return
+		}
+		s.end(f, Idle)
+		s.remove(f)
+	}
+}
+
+// close ends all flows, the longest silent first.
+func (s *shard) close() {
+	for _, t := range [...]*stream.Table[flow]{s.tcp, s.udp} {
+		for {
+			f, _, ok := t.Oldest()
+			if !ok {
+				break
+			}
+			s.end(f, EndOfCapture)
+			s.remove(f)
+		}
+	}
+}
+
+func (s *shard) newAssoc() *dcerpc.Assoc {
+	var a *dcerpc.Assoc
+	if n := len(s.assocs); n > 0 {
+		a = s.assocs[n-1]
+		s.assocs = s.assocs[:n-1]
+	} else {
+		a = new(dcerpc.Assoc)
+	}
+	a.Reset(&s.limits.rpc)
+	return a
+}
+
+// closedFlows queues the closed flows by the time they closed.
+type closedFlows struct {
+	queue []closedFlow
+	first int
+}
+
+type closedFlow struct {
+	flow *flow
+	id   uint64
+	time int64
+}
+
+func (c *closedFlows) push(f *flow, time int64) {
+	if c.first > 64 && c.first*2 > len(c.queue) {
+		c.queue = c.queue[:copy(c.queue, c.queue[c.first:])]
+		c.first = 0
+	}
+	c.queue = append(c.queue, closedFlow{f, f.ID, time})
+}
+
+// pop gives the next flow that closed at or before a time.
+func (c *closedFlows) pop(before int64) (f *flow, id uint64, ok bool) {
+	if c.first == len(c.queue) || c.queue[c.first].time > before {
+		return nil, 0, false
+	}
+	e := c.queue[c.first]
+	c.first++
+	return e.flow, e.id, true
+}
