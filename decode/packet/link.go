@@ -103,6 +103,9 @@ func (d *Decoder) ethertype(p *Packet, t uint16, b []byte, more int) Verdict {
 			if int(t) <= len(b) {
 				b, more = b[:t], 0
 			}
+			if len(b) < 8 && more > 0 {
+				return d.short(p, more)
+			}
 			if len(b) < 8 || b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 ||
 				b[3] != 0 || b[4] != 0 || b[5] != 0 && b[5] != 0xf8 {
 				return Nothing
@@ -223,6 +226,9 @@ func (d *Decoder) underLabels(p *Packet, b []byte, more int) Verdict {
 		if carriesKnownType(b, 4) {
 			b = b[4:]
 		}
+	}
+	if len(b) < 40 && more > 0 {
+		return d.short(p, more)
 	}
 	if !carriesKnownType(b, 0) || !d.deeper(p) {
 		return Nothing
