@@ -3,6 +3,8 @@ package alerts
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
+	"slices"
 
 	"kmswatch/decode"
 	"kmswatch/decode/dcerpc"
@@ -84,17 +86,75 @@ type Alert struct {
 	Sensor  string
 }
 
+// Bounds of what an alert names and counts.
+const (
+	maxFrames    = 8
+	maxNamed     = 8
+	maxAddresses = 4096
+)
+
+// Clone makes a copy that may be kept.
+func (a *Alert) Clone() *Alert {
+	c := *a
+	c.Facts = slices.Clone(a.Facts)
+	c.Frames = slices.Clone(a.Frames)
+	c.Clients = Addresses{First: slices.Clone(a.Clients.First), Count: a.Clients.Count, More: a.Clients.More}
+	c.Servers = Addresses{First: slices.Clone(a.Servers.First), Count: a.Servers.Count, More: a.Servers.More}
+	return &c
+}
+
 // Addresses counts distinct addresses.
 type Addresses struct {
 	First []netip.Addr // the first few, as they came
 	Count int          // how many
 	More  bool         // and more, that were not counted
 
-	seen map[netip.Addr]struct{}
+	seen map[netip.Addr]struct{} // those not in First
+}
+
+// add counts an address. It allocates for a new one only.
+func (s *Addresses) add(a netip.Addr) {
+	if !a.IsValid() || slices.Contains(s.First, a) {
+		return
+	}
+	if len(s.First) < maxNamed {
+		s.First = append(s.First, a)
+		s.Count++
+		return
+	}
+	if _, known := s.seen[a]; known || s.More {
+		return
+	}
+	if s.Count == maxAddresses {
+		s.More = true
+		return
+	}
+	if s.seen == nil {
+		s.seen = make(map[netip.Addr]struct{})
+	}
+	s.seen[a] = struct{}{}
+	s.Count++
 }
 
 // Frame is a frame that an alert stands on.
 type Frame struct {
 	File   string // empty for a live capture
 	Number uint64 // from 1
+}
+
+// plain makes one of the types of Fact.Value of a value.
+func plain(v any) any {
+	switch v := v.(type) {
+	case string, bool, int64, uint64, []string:
+		return v
+	case fmt.Stringer: // before the kinds of numbers: a named one has its name
+		return v.String()
+	}
+	switch r := reflect.ValueOf(v); {
+	case r.CanInt():
+		return r.Int()
+	case r.CanUint():
+		return r.Uint()
+	}
+	return fmt.Sprint(v)
 }

@@ -18,10 +18,10 @@ type Context struct {
 	Zones     *zone.Table
 	Inventory *inventory.Inventory
 
-	eval *Evaluator
-	rule *active
-	head *decode.Head
-	what decode.Event
+	eval  *Evaluator
+	rule  *active
+	head  *decode.Head
+	event decode.Event
 }
 
 // Party is one end of a flow with its zone.
@@ -32,7 +32,12 @@ type Party struct {
 }
 
 // String is the address with the name of its zone: 192.0.2.7 (dmz).
-func (p Party) String() string { return p.Addr.String() + " (" + p.Zone.Name + ")" }
+func (p Party) String() string {
+	if !p.Addr.IsValid() {
+		return "an unknown address"
+	}
+	return p.Addr.String() + " (" + p.Zone.Name + ")"
+}
 
 // Crosses says that client and server are in different zones.
 func (c *Context) Crosses() bool { return c.Client.Zone != c.Server.Zone }
