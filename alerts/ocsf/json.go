@@ -1,0 +1,114 @@
+package ocsf
+
+import (
+	"net/netip"
+	"strconv"
+	"unicode/utf8"
+)
+
+// buffer is JSON being written. Names are given with every value of an object,
+// and are empty in an array.
+type buffer []byte
+
+// name begins a member of an object, or an element of an array.
+func (b *buffer) name(name string) {
+	if n := len(*b); n > 0 {
+		if c := (*b)[n-1]; c != '{' && c != '[' {
+			*b = append(*b, ',')
+		}
+	}
+	if name != "" {
+		*b = appendString(*b, name)
+		*b = append(*b, ':')
+	}
+}
+
+func (b *buffer) object(name string) { b.name(name); *b = append(*b, '{') }
+func (b *buffer) array(name string)  { b.name(name); *b = append(*b, '[') }
+func (b *buffer) end()               { *b = append(*b, '}') }
+func (b *buffer) endArray()          { *b = append(*b, ']') }
+
+func (b *buffer) string(name, v string) {
+	b.name(name)
+	*b = appendString(*b, v)
+}
+
+// known writes a string that is not empty.
+func (b *buffer) known(name, v string) {
+	if v != "" {
+		b.string(name, v)
+	}
+}
+
+func (b *buffer) int(name string, v int64) {
+	b.name(name)
+	*b = strconv.AppendInt(*b, v, 10)
+}
+
+func (b *buffer) uint(name string, v uint64) {
+	b.name(name)
+	*b = strconv.AppendUint(*b, v, 10)
+}
+
+func (b *buffer) bool(name string, v bool) {
+	b.name(name)
+	*b = strconv.AppendBool(*b, v)
+}
+
+func (b *buffer) addr(name string, a netip.Addr) {
+	b.name(name)
+	*b = append(*b, '"')
+	*b = a.Unmap().AppendTo(*b)
+	*b = append(*b, '"')
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends a JSON string (RFC 8259 7). What is not UTF-8 becomes
+// U+FFFD byte for byte, as encoding/json has it; the line separators of
+// JavaScript are escaped, so that an object stays a line in every reader.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
+				i++
+				continue
+			}
+			b = append(b, s[from:i]...)
+			switch c {
+			case '"', '\\':
+				b = append(b, '\\', c)
+			case '\n':
+				b = append(b, '\\', 'n')
+			case '\r':
+				b = append(b, '\\', 'r')
+			case '\t':
+				b = append(b, '\\', 't')
+			default:
+				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
+			}
+			i++
+			from = i
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			b = append(b, s[from:i]...)
+			b = append(b, `\ufffd`...)
+		case r == '\u2028' || r == '\u2029' || r >= 0x80 && r < 0xa0:
+			b = append(b, s[from:i]...)
+			b = append(b, '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&0xf], hexDigits[r>>4&0xf], hexDigits[r&0xf])
+		default:
+			i += size
+			continue
+		}
+		i += size
+		from = i
+	}
+	b = append(b, s[from:]...)
+	return append(b, '"')
+}
