@@ -2,7 +2,6 @@ package stream
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"unsafe"
 )
 
@@ -28,29 +27,6 @@ func MakeKey(src, dst *[16]byte, sport, dport uint16, proto uint8) (Key, Dir) {
 		return Key{Lo: *src, Hi: *dst, LoPort: sport, HiPort: dport, Proto: proto}, 0
 	}
 	return Key{Lo: *dst, Hi: *src, LoPort: dport, HiPort: sport, Proto: proto}, 1
-}
-
-// Odd constants without structure, the fractional digits of pi.
-const (
-	pi0 = 0x243f6a8885a308d3
-	pi1 = 0x13198a2e03707345
-	pi2 = 0xa4093822299f31d1
-	pi3 = 0x082efa98ec4e6c89
-	pi4 = 0x452821e638d01377
-)
-
-// Hash mixes the key with a seed. With a seed that a sender does not know, he
-// cannot choose flows that collide.
-func (k *Key) Hash(seed uint64) uint64 {
-	a := mix(binary.LittleEndian.Uint64(k.Lo[:8])^seed^pi0, binary.LittleEndian.Uint64(k.Lo[8:])^pi1)
-	b := mix(binary.LittleEndian.Uint64(k.Hi[:8])^seed^pi2, binary.LittleEndian.Uint64(k.Hi[8:])^pi3)
-	ports := uint64(k.LoPort)<<48 | uint64(k.HiPort)<<32 | uint64(k.Proto)
-	return mix(a^ports^pi4, bits.RotateLeft64(b, 32)^seed^pi1)
-}
-
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
 }
 
 // Table is a bounded hash table of flows in the order in which they were last

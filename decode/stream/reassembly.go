@@ -1,7 +1,5 @@
 package stream
 
-import "hash/maphash"
-
 // Flags of a TCP header, RFC 9293 3.1.
 const (
 	FIN = 1 << iota
@@ -47,6 +45,9 @@ type Config struct {
 	// MaxSegments is how many segments may wait in each direction behind
 	// holes: 1,024.
 	MaxSegments int
+	// Seed is of the hashes by which overlaps are compared: with a random one
+	// nobody can make data that differs and looks the same.
+	Seed uint64
 }
 
 const (
@@ -268,7 +269,6 @@ func (c *Conn) Ignore(dir Dir) { c.half[dir&1].flags |= ignored }
 // memory of all that waits and is used by one goroutine.
 type Reassembler struct {
 	cfg      Config
-	seed     maphash.Seed
 	counters Counters
 	memory
 }
@@ -276,8 +276,8 @@ type Reassembler struct {
 // NewReassembler makes a Reassembler.
 func NewReassembler(cfg Config) *Reassembler {
 	cfg.setDefaults()
-	r := &Reassembler{cfg: cfg, seed: maphash.MakeSeed()}
-	r.memory.limit = cfg.MaxTotal
+	r := &Reassembler{cfg: cfg}
+	r.limit = cfg.MaxTotal
 	return r
 }
 
@@ -846,7 +846,7 @@ func (r *Reassembler) remember(h *half, b []byte, time int64) {
 	h.head++
 }
 
-func (r *Reassembler) sum(b []byte) uint32 { return uint32(maphash.Bytes(r.seed, b)) }
+func (r *Reassembler) sum(b []byte) uint32 { return uint32(sum(r.cfg.Seed, b)) }
 
 // compare looks for what differs between b, which stands at seq before h.next,
 // and what was delivered; again tells that a segment of length bytes with the
