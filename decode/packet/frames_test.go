@@ -233,6 +233,10 @@ var Frames = []FrameCase{
 	isNothing("nine tags", tags(9), TooManyTags).vlans(100, 100),
 	isNothing("802.1Q without a type", eth(0x8100, raw("0064")), ShortHeader),
 
+	is4("VN-Tag between VLANs", eth(0x8100, tag(5, 0x8926, raw("00000000 8100"), tag(6, 0x0800, tcp4)))).vlans(5, 6),
+	isNothing("VN-Tag without a type", eth(0x8926, raw("00000000")), ShortHeader),
+	isNothing("VN-Tags without end", eth(0x8926, slices.Repeat(raw("00000000 8926"), 8), raw("00000000 0800"), tcp4), TooManyTags),
+
 	is4("Linux cooked", cat(raw("0000 0001 0006 020000000001 0000 0800"), tcp4)).on(capture.LinkLinuxSLL),
 	is4("Linux cooked, 802.1Q", cat(raw("0000 0001 0006 020000000001 0000 8100"), tag(9, 0x0800, tcp4))).on(capture.LinkLinuxSLL).vlans(9, 0),
 	is6("Linux cooked v2", cat(raw("86dd 0000 00000002 0001 00 06 020000000001 0000"), tcp6)).on(capture.LinkLinuxSLL2),
@@ -260,6 +264,7 @@ var Frames = []FrameCase{
 	is4("PPPoE session", eth(0x8864, raw("11 00 0007"), be16b(2+len(tcp4)), raw("0021"), tcp4)),
 	is4("PPPoE session, padded", eth(0x8864, raw("11 00 0007"), be16b(2+len(tcp4)), raw("0021"), tcp4, pad8)),
 	is4("PPPoE session in QinQ", eth(0x88a8, tag(2, 0x8100, tag(3, 0x8864, raw("11 00 0007"), be16b(2+len(tcp4)), raw("0021"), tcp4)))).vlans(2, 3),
+	is4("PPPoE session shorter than its packet", eth(0x8864, raw("11 00 0007"), be16b(2+44), raw("0021"), ip4f(6, 50, 1, 0, nil, tcp("data")), pad8)),
 	isNothing("PPPoE discovery", eth(0x8863, raw("11 09 0000 0004 01010000")), 0),
 
 	is4("MPLS, one label", eth(0x8847, raw("00064 1 40"), tcp4)),
@@ -344,6 +349,7 @@ var Frames = []FrameCase{
 	is4("IPv4 in IPv6", eth(0x86dd, ip6(4, tcp4))).through(IPIP, 0),
 	is6("IPv6 in IPv6 behind a destination header", eth(0x86dd, ip6(60, dest(41), tcp6))).through(IPIP, 0),
 	is4("four tunnels", nested(4)).through(IPIP, 0),
+	is4("IP in IP, the inner longer than the outer", eth(0x0800, ip4(4, ip4f(6, 500, 1, 0, nil, tcp("data"))))).through(IPIP, 0),
 	isNothing("five tunnels", nested(5), TooDeep).through(IPIP, 0),
 
 	is4("GRE", eth(0x0800, ip4(47, gre(0, 0x0800, nil, tcp4)))).through(GRE, 0),
@@ -375,6 +381,7 @@ var Frames = []FrameCase{
 	is6("VXLAN on Linux's port, over IPv6", eth(0x86dd, ip6(17, udpp(5, 8472, vxlan(0xffffff, eth(0x8100, tag(6, 0x86dd, tcp6))))))).through(VXLAN, 0xffffff).vlans(6, 0),
 	is4("VXLAN with a group policy", eth(0x0800, ip4(17, udpp(5, 4789, raw("88 00 0010 00004d 00"), eth(0x0800, tcp4))))).through(VXLAN, 77),
 	is4("VXLAN GPE, IPv4", eth(0x0800, ip4(17, udpp(5, 4790, raw("0c 0000 01 00004d 00"), tcp4)))).through(VXLAN, 77),
+	is4("VXLAN GPE, IPv4, not announced", eth(0x0800, ip4(17, udpp(5, 4790, raw("08 0000 01 00004d 00"), tcp4)))).through(VXLAN, 77),
 	is4("VXLAN GPE, Ethernet", eth(0x0800, ip4(17, udpp(5, 4790, raw("0c 0000 03 00004d 00"), eth(0x0800, tcp4))))).through(VXLAN, 77),
 	isUDP("VXLAN without I is plain UDP", 5, 4789, eth(0x0800, ip4(17, udpp(5, 4789, []byte("data")))), "data", 0).odd(0),
 	isUDP("VXLAN with ARP is plain UDP", 5, 4789, eth(0x0800, ip4(17, udpp(5, 4789, vxlan(7, eth(0x0806))))), string(vxlan(7, eth(0x0806))), 0),

@@ -39,17 +39,25 @@ func (d *Decoder) ip4(p *Packet, b []byte, more int) Verdict {
 	if place := binary.BigEndian.Uint16(b[6:]); place&0x3fff != 0 {
 		return d.fragment4(p, place, h, b, more)
 	}
+	if b[9] == ProtoTCP {
+		return d.tcp(p, b[h:], more)
+	}
 	return d.transport(p, b[9], b[h:], more)
 }
 
 // cut ends b where the length n of a datagram says: link padding goes, and
-// what was not captured of n is more.
+// what was not captured of n is more. A length beyond the frame is believed,
+// for a mirror may truncate; one beyond what carries the datagram, and has a
+// length of its own, is not.
 func (d *Decoder) cut(b []byte, more, n int) ([]byte, int) {
 	if n <= len(b) {
 		return b[:n], 0
 	}
 	if n > len(b)+more {
 		d.n.Short++
+		if d.bounded {
+			return b, more
+		}
 	}
 	return b, n - len(b)
 }

@@ -21,6 +21,7 @@ const (
 	typeERSPAN  = 0x88be // I and II
 	typeERSPAN3 = 0x22eb
 	typeWCCP    = 0x883e
+	typeVNTag   = 0x8926 // Cisco VN-Tag, between a switch and its fabric extenders
 )
 
 // Bounds on what repeats without a tunnel between. What is met in practice
@@ -68,55 +69,75 @@ func (d *Decoder) ethernet(p *Packet, b []byte, more int) Verdict {
 	return d.ethertype(p, binary.BigEndian.Uint16(b[12:]), b[14:], more)
 }
 
-// ethertype decodes what an EtherType announces, through tags and SNAP headers.
+// ethertype decodes what an EtherType announces, behind any tags.
 func (d *Decoder) ethertype(p *Packet, t uint16, b []byte, more int) Verdict {
-	tagged := false
-	for range maxTags + 1 {
-		switch t {
-		case typeIPv4:
-			return d.ip4(p, b, more)
-		case typeIPv6:
-			return d.ip6(p, b, more)
-		case typeVLAN, typeQinQ, typeQinQOld:
+	if isTag(t) {
+		n, outer, inner := 0, uint16(0), uint16(0)
+		for ; isTag(t); n++ {
 			if len(b) < 4 {
 				return d.short(p, more)
 			}
+			if n == maxTags {
+				return d.malformed(p, TooManyTags)
+			}
+			if t == typeVNTag { // 4 bytes, without a VLAN, then the next type
+				if len(b) < 6 {
+					return d.short(p, more)
+				}
+				t, b = binary.BigEndian.Uint16(b[4:]), b[6:]
+				continue
+			}
 			// Id 0 is a priority tag, 802.1Q 9.6: no VLAN.
-			if id := binary.BigEndian.Uint16(b) & 0xfff; id == 0 {
-			} else if !tagged {
-				p.VLANs = [2]uint16{id, 0}
-				tagged = true
-			} else if p.VLANs[1] == 0 {
-				p.VLANs[1] = id
+			id := binary.BigEndian.Uint16(b) & 0xfff
+			if outer == 0 {
+				outer = id
+			} else if inner == 0 {
+				inner = id
 			}
 			t, b = binary.BigEndian.Uint16(b[2:]), b[4:]
-		case typeMPLS, typeMPLSUp:
-			return d.mpls(p, b, more)
-		case typePPPoE:
-			return d.pppoe(p, b, more)
-		default:
-			if t > 1500 {
-				return Nothing
-			}
-			// 802.3: a length. LLC with SNAP announces an EtherType under the
-			// OUI of RFC 1042 or of 802.1H; what else there is is not IP.
-			if int(t) <= len(b) {
-				b, more = b[:t], 0
-			}
-			if len(b) < 8 && more > 0 {
-				return d.short(p, more)
-			}
-			if len(b) < 8 || b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 ||
-				b[3] != 0 || b[4] != 0 || b[5] != 0 && b[5] != 0xf8 {
-				return Nothing
-			}
-			t, b = binary.BigEndian.Uint16(b[6:]), b[8:]
-			if t <= 1500 {
-				return Nothing
-			}
+		}
+		if outer != 0 {
+			p.VLANs = [2]uint16{outer, inner}
 		}
 	}
-	return d.malformed(p, TooManyTags)
+	switch t {
+	case typeIPv4:
+		return d.ip4(p, b, more)
+	case typeIPv6:
+		return d.ip6(p, b, more)
+	case typeMPLS, typeMPLSUp:
+		return d.mpls(p, b, more)
+	case typePPPoE:
+		return d.pppoe(p, b, more)
+	}
+	if t <= 1500 {
+		return d.llc(p, int(t), b, more)
+	}
+	return Nothing
+}
+
+func isTag(t uint16) bool {
+	return t == typeVLAN || t == typeQinQ || t == typeQinQOld || t == typeVNTag
+}
+
+// llc decodes an 802.3 frame of n bytes: LLC with SNAP announces an EtherType
+// under the OUI of RFC 1042 or of 802.1H; what else there is is not IP.
+func (d *Decoder) llc(p *Packet, n int, b []byte, more int) Verdict {
+	if n <= len(b) {
+		b, more = b[:n], 0
+	}
+	if len(b) < 8 && more > 0 {
+		return d.short(p, more)
+	}
+	if len(b) < 8 || b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 ||
+		b[3] != 0 || b[4] != 0 || b[5] != 0 && b[5] != 0xf8 {
+		return Nothing
+	}
+	t := binary.BigEndian.Uint16(b[6:])
+	if t <= 1500 || isTag(t) {
+		return Nothing
+	}
+	return d.ethertype(p, t, b[8:], more)
 }
 
 // raw decodes an IP packet of the version that it says.
@@ -185,6 +206,7 @@ func (d *Decoder) pppoe(p *Packet, b []byte, more int) Verdict {
 	if b[0] != 0x11 || b[1] != 0 { // version and type 1, code of session data
 		return Nothing
 	}
+	d.bounded = true
 	n := int(binary.BigEndian.Uint16(b[4:]))
 	if b = b[6:]; n <= len(b) {
 		b, more = b[:n], 0

@@ -131,8 +131,9 @@ type Counters struct {
 // Decoder decodes frames. It is used by one goroutine; its fragment table is
 // its only memory from one frame to the next.
 type Decoder struct {
-	depth    int // tunnels entered
-	joined   int // datagrams put together for this frame
+	depth    int  // tunnels entered
+	joined   int  // datagrams put together for this frame
+	bounded  bool // what carries the next IP header has a length of its own
 	now      int64
 	verdicts [verdicts]uint64
 	n        Counters
@@ -167,14 +168,22 @@ func (d *Decoder) Decode(f *capture.Frame, p *Packet) Verdict {
 	p.VLANs = [2]uint16{}
 	p.Proto, p.IPv6, p.Tunnel, p.TunnelID = 0, false, NoTunnel, 0
 	p.Reassembled, p.Anomaly = false, 0
-	d.depth, d.joined, d.now = 0, 0, f.Time
+	d.depth, d.joined, d.bounded, d.now = 0, 0, false, f.Time
 
 	var v Verdict
-	more := max(f.Length-len(f.Data), 0)
-	if f.Link == capture.LinkEthernet {
-		v = d.ethernet(p, f.Data, more)
+	b, more := f.Data, max(f.Length-len(f.Data), 0)
+	if f.Link == capture.LinkEthernet && len(b) >= 14 {
+		// ethernet, with the commonest types decided here: calls count.
+		switch t, b := binary.BigEndian.Uint16(b[12:]), b[14:]; t {
+		case typeIPv4:
+			v = d.ip4(p, b, more)
+		case typeIPv6:
+			v = d.ip6(p, b, more)
+		default:
+			v = d.ethertype(p, t, b, more)
+		}
 	} else {
-		v = d.link(p, f.Link, f.Data, more)
+		v = d.link(p, f.Link, b, more)
 	}
 	d.verdicts[v&3]++
 	if v == Nothing || v == Waiting {

@@ -128,7 +128,7 @@ func TestCounters(t *testing.T) {
 	if n.Anomalies != odd || n.Malformed != malformed {
 		t.Errorf("%d anomalies, %d malformed, want %d, %d", n.Anomalies, n.Malformed, odd, malformed)
 	}
-	if n.Cut == 0 || n.Short != 2 || n.TooDeep != 2 || n.Unknown != 1 || n.Tunnelled == 0 {
+	if n.Cut == 0 || n.Short != 4 || n.TooDeep != 2 || n.Unknown != 1 || n.Tunnelled == 0 {
 		t.Errorf("%+v", n)
 	}
 }

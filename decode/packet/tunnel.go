@@ -54,6 +54,7 @@ func (d *Decoder) inside(p *Packet, t Tunnel, id uint32, etherType uint16, b []b
 		return Nothing
 	}
 	p.Tunnel, p.TunnelID = t, id
+	d.bounded = true
 	var v Verdict
 	switch etherType {
 	case typeIPv4:
@@ -223,19 +224,20 @@ func (d *Decoder) udpTunnel(p *Packet, port uint16, b []byte, more int) Verdict 
 }
 
 // vxlan decodes VXLAN, RFC 7348 5, and its generic protocol extension
-// (draft-ietf-nvo3-vxlan-gpe 3): of the flags, I alone must be set.
+// (draft-ietf-nvo3-vxlan-gpe 3): of the flags, I alone must be set. The next
+// protocol is read whether P announces it or not, as Wireshark does.
 func (d *Decoder) vxlan(p *Packet, b []byte, more int, gpe bool) Verdict {
 	if len(b) < 8 || b[0]&0x08 == 0 {
 		return Nothing
 	}
 	carried := uint16(typeTEB)
-	if gpe && b[0]&0x04 != 0 {
+	if gpe {
 		switch b[3] {
 		case 1:
 			carried = typeIPv4
 		case 2:
 			carried = typeIPv6
-		case 3:
+		case 0, 3:
 		default:
 			return Nothing
 		}
