@@ -119,7 +119,7 @@ type shard struct {
 	pos  Position
 	time int64
 	cur  *flow
-	dir  stream.Dir
+	cut  bool // the snap length cut its payload
 
 	// Scratch of the events: each is overwritten by the next of its kind.
 	pdu        PDU
@@ -188,7 +188,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 	} else {
 		table.Touch(f, s.time)
 	}
-	s.cur, s.dir = f, dir
+	s.cur = f
 	f.frames[dir]++
 	f.bytes[dir] += uint64(len(p.Payload))
 	if p.Missing > 0 {
@@ -198,6 +198,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		s.datagram(f, dir, p.Payload)
 		return
 	}
+	s.cut = p.Missing > 0 && len(p.Payload) > 0
 	seg := stream.Segment{Seq: p.Seq, Ack: p.Ack, Flags: p.Flags, Payload: p.Payload, Missing: p.Missing, Time: s.time}
 	result := s.stream.Segment(&f.conn, dir, &seg, s)
 	if result == stream.Reused {
@@ -286,7 +287,11 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 	}
 	switch f.carries {
 	case carriesRPC:
-		return s.rpc(f, dir, b, boundary)
+		used := s.rpc(f, dir, b, boundary)
+		if s.cut && used < len(b) {
+			f.assoc.Cut(int(dir), b[used:], s.point(), rpcHandler{s})
+		}
+		return used
 	case carriesDNS:
 		return s.dnsStream(f, dir, b)
 	}

@@ -33,7 +33,7 @@ captures, one JSON object a line, and what is malformed as an object with
 				return err
 			}
 			defer src.Close()
-			if src.Files() > 1 {
+			if len(src.Files()) > 1 {
 				w.file = src.File
 			}
 			err = feed(c.Context(), t, src, decode.New(decode.Config{Messages: true, KMSPorts: kmsPorts}, w))

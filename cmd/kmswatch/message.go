@@ -213,7 +213,7 @@ func (m *message) addPDU(e *decode.PDU) {
 		if e.Known {
 			m.Interface = newInterface(e.Interface)
 		}
-		if p.Type == dcerpc.Request {
+		if p.Type == dcerpc.TypeRequest {
 			m.Opnum = &p.Opnum
 			if e.Known {
 				m.Operation = dcerpc.OperationName(e.Interface.UUID, p.Opnum)
@@ -222,7 +222,7 @@ func (m *message) addPDU(e *decode.PDU) {
 				m.Object = p.Object.String()
 			}
 		}
-		if p.Type == dcerpc.Fault {
+		if p.Type == dcerpc.TypeFault {
 			m.Status = &statusMessage{p.Status, dcerpc.StatusName(p.Status)}
 		}
 	case dcerpc.TypeBind, dcerpc.TypeAlterContext:

@@ -242,6 +242,26 @@ func newState() *state {
 	return s
 }
 
+// Cut takes the captured part of a PDU that Data left unused and whose end will
+// never come, since the snap length cut its frame. Its header counts, and of its
+// body what is whole.
+func (a *Assoc) Cut(side int, b []byte, at Point, h Handler) {
+	side &= 1
+	var hd Header
+	if a.sync[side] == adrift || len(b) < HeaderSize || Probe(b) != Match || hd.Decode(b).Lost() {
+		return
+	}
+	if len(b) >= int(hd.FragLength) {
+		return
+	}
+	if a.s == nil {
+		a.s = newState()
+	}
+	p := &a.s.pdu
+	p.decodeCut(&hd, b)
+	a.pdu(side, p, at, h)
+}
+
 // Gap says that bytes of a side will never come. What was left of a PDU before
 // them is gone too.
 func (a *Assoc) Gap(side int, _ Point, _ Handler) { a.miss(side & 1) }

@@ -91,14 +91,18 @@ func (a *Assoc) answer(side int, p *PDU, at Point, h Handler) {
 		a.bound = true
 		a.limit[side^1], a.limit[side] = p.MaxRecv, n.MaxRecv
 	}
-	if len(p.Contexts) != len(n.Contexts) {
+	if len(p.Contexts) != len(n.Contexts) && !p.cut {
 		h.Anomaly(side, ResultCount, HeaderSize)
 	}
 	took, refused := 0, 0
 	for j := range n.Contexts {
 		item := &n.Contexts[j]
 		w := rejected
+		if p.cut {
+			w = silent
+		}
 		if j < len(p.Contexts) {
+			w = rejected
 			r := &p.Contexts[j]
 			item.Answered, item.Result, item.Reason, item.Accepted = true, r.Result, r.Reason, r.Accepted
 			switch item.Result {
@@ -118,6 +122,9 @@ func (a *Assoc) answer(side int, p *PDU, at Point, h Handler) {
 	st := NegotiationAccepted
 	if took == 0 && (refused > 0 || len(n.Contexts) == 0 || len(p.Contexts) == 0) {
 		st = NegotiationRejected
+	}
+	if p.cut && took == 0 {
+		st = NegotiationUnknown
 	}
 	a.conclude(i, st, h)
 }

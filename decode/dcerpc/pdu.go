@@ -37,6 +37,7 @@ type PDU struct {
 	anomaly  Anomaly  // the first, an evasive one before others
 	offset   int      // of anomaly, in the PDU
 	short    bool     // the fields of the type are not there
+	cut      bool     // the capture lacks the PDU's end
 }
 
 // Decode reads b, one whole PDU: frag_length bytes. It returns one thing
@@ -57,6 +58,16 @@ func (p *PDU) Decode(b []byte) Anomaly {
 	return p.anomaly
 }
 
+// decodeCut reads the captured part of a PDU whose end the snap length cut. What
+// lies behind the cut is unknown, which is no anomaly: a verifier that is there
+// has no type and no level, and items that are not whole are not listed.
+func (p *PDU) decodeCut(h *Header, b []byte) {
+	p.reset(h, 0)
+	p.cut = true
+	p.Auth.Present = h.AuthLength != 0
+	p.body(b)
+}
+
 // reset empties p but for its memory.
 func (p *PDU) reset(h *Header, a Anomaly) {
 	contexts, syntaxes := p.Contexts[:0], p.syntaxes[:0]
@@ -75,6 +86,9 @@ func (p *PDU) reset(h *Header, a Anomaly) {
 // fail notes what is wrong. The first stands, but a harmless one does not hide
 // an evasive one.
 func (p *PDU) fail(a Anomaly, offset int) {
+	if p.cut {
+		return
+	}
 	if p.anomaly == 0 || a.Evasive() && !p.anomaly.Evasive() {
 		p.anomaly, p.offset = a, offset
 	}
@@ -131,7 +145,7 @@ const trailerSize = 8
 // trailer reads the security trailer (MS-RPCE 2.2.2.11) of a PDU whose body
 // begins at start, and tells where the body ends.
 func (p *PDU) trailer(b []byte, start int) (end int) {
-	if p.AuthLength == 0 {
+	if p.AuthLength == 0 || p.cut {
 		return len(b)
 	}
 	at := len(b) - trailerSize - int(p.AuthLength)

@@ -43,7 +43,7 @@ func (a *Assoc) request(side int, p *PDU, at Point, h Handler) {
 	c.whole = p.Flags&FlagLast != 0
 	c.Partial = !c.whole
 	if c.keep > 0 && !c.noRequest {
-		if p.sealed() {
+		if p.opaque() {
 			c.noRequest = true
 		} else {
 			c.request = s.gather(c.request, p.Stub, c.keep, 4*a.cfg.maxStub())
@@ -66,9 +66,12 @@ func stubOf(b []byte) []byte {
 	return b[:len(b):len(b)]
 }
 
-// sealed tells whether the verifier says that the stub is encrypted. Header
-// fields are believed all the same.
-func (p *PDU) sealed() bool { return p.Auth.Present && p.Auth.Level == LevelPrivacy }
+// opaque tells whether the stub cannot be read: the verifier says that it is
+// encrypted, or the capture lacks its end. Header fields are believed all the
+// same.
+func (p *PDU) opaque() bool {
+	return p.cut || p.Auth.Present && p.Auth.Level == LevelPrivacy
+}
 
 // begin notes what the first fragment seen of a request tells.
 func (a *Assoc) begin(c *call, side int, p *PDU) (trouble Anomaly) {
@@ -227,7 +230,7 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 	c.ReplyLen += len(p.Stub)
 	c.Answer = at
 	if c.keep > 0 && !c.noReply && !fault {
-		if p.sealed() {
+		if p.opaque() {
 			c.noReply = true
 		} else {
 			c.reply = s.gather(c.reply, p.Stub, c.keep, 4*a.cfg.maxStub())

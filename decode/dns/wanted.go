@@ -16,11 +16,6 @@ func Wanted(b []byte) bool {
 	if len(b) < headerSize {
 		return false
 	}
-	// A message of 65535 bytes has room for less than 8192 records, so that
-	// the upper bits of each count are zero.
-	if binary.BigEndian.Uint64(b[4:])&0xe000_e000_e000_e000 != 0 {
-		return false
-	}
 	switch b[2] >> 3 & 15 {
 	case OpcodeQuery:
 	case OpcodeUpdate:

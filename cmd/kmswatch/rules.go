@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"kmswatch/alerts"
+	"kmswatch/alerts/rules"
+)
+
+func newRules(t terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rules [ID]",
+		Short: "List the rules, or explain one",
+		Long: `List the rules with their severities, or explain one: why it matters, what to
+do, its options with their defaults, and how to configure it.`,
+		Example: `  kmswatch rules
+  kmswatch rules kms-zone-climb`,
+		Args: atMost(1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var ids []string
+			for _, r := range rules.All() {
+				ids = append(ids, r.Info().ID+"\t"+r.Info().Title)
+			}
+			return ids, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return listRules(t.out)
+			}
+			for _, r := range rules.All() {
+				if info := r.Info(); info.ID == args[0] {
+					return explainRule(t.out, info)
+				}
+			}
+			return usageError{fmt.Errorf("no rule %q; kmswatch rules lists them", args[0])}
+		},
+	}
+}
+
+func listRules(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, r := range rules.All() {
+		info := r.Info()
+		fmt.Fprintf(table, "%s\t%s\t%s\n", info.ID, info.Severity, info.Title)
+	}
+	return table.Flush()
+}
+
+func explainRule(w io.Writer, info alerts.Info) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s)\n%s\n\nWhy\n%s\n\nWhat to do\n%s\n", info.ID, info.Severity, info.Title, indent(info.Why), indent(info.Mitigation))
+	if len(info.Techniques) > 0 {
+		b.WriteString("\nATT&CK\n")
+		for _, q := range info.Techniques {
+			fmt.Fprintf(&b, "  %s %s (%s)\n", q.ID, q.Name, q.Tactic)
+		}
+	}
+	if len(info.Options) > 0 {
+		b.WriteString("\nOptions\n")
+		for _, o := range info.Options {
+			fmt.Fprintf(&b, "  %s: %s\n%s\n", o.Name, optionDefault(o), indent(indent(o.What)))
+		}
+	}
+	fmt.Fprintf(&b, `
+To change it, in the configuration
+  rules:
+    %s:
+      enabled: true
+      severity: %s
+      except:
+        - {client_zone: dmz, server_zone: internal}
+`, info.ID, info.Severity)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func optionDefault(o alerts.Option) string {
+	text := fmt.Sprint(o.Default)
+	if list, ok := o.Default.(alerts.Interfaces); ok {
+		text = "[" + strings.Join(list, ", ") + "]"
+	}
+	if list, ok := o.Default.([]string); ok {
+		text = "[" + strings.Join(list, ", ") + "]"
+	}
+	if o.Unit != "" {
+		text += " " + o.Unit
+	}
+	return text
+}
+
+// indent wraps a paragraph to the width of a terminal, two spaces in.
+func indent(s string) string {
+	const width = 76
+	var b strings.Builder
+	for line := range strings.SplitSeq(s, "\n") {
+		lead := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		b.WriteString("  " + lead)
+		n := len(lead)
+		for i, word := range strings.Fields(line) {
+			if i > 0 && n+1+len(word) > width {
+				b.WriteString("\n  " + lead)
+				n = len(lead)
+			} else if i > 0 {
+				b.WriteString(" ")
+				n++
+			}
+			b.WriteString(word)
+			n += len(word)
+		}
+		b.WriteString("\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
