@@ -112,12 +112,16 @@ func TestDifferFromGopacket(t *testing.T) {
 	var frames, same, panics, waiting, joined int
 	found := make([]int, len(differences))
 	for _, file := range files {
-		d := New(Config{})
-		var p Packet
+		d, e := New(Config{}), New(Config{})
+		var p, q Packet
 	frames:
 		for _, f := range load(t, file) {
 			frames++
 			v := d.Decode(&f, &p)
+			q = p
+			if w := e.walk(&f, &q); v != w || !sameResult(&p, &q) {
+				t.Errorf("%s frame %d: %d %+v, walk %d %+v", file, f.Number, v, p, w, q)
+			}
 			if v == Waiting {
 				waiting++
 				continue

@@ -39,9 +39,6 @@ func (d *Decoder) ip4(p *Packet, b []byte, more int) Verdict {
 	if place := binary.BigEndian.Uint16(b[6:]); place&0x3fff != 0 {
 		return d.fragment4(p, place, h, b, more)
 	}
-	if b[9] == ProtoTCP {
-		return d.tcp(p, b[h:], more)
-	}
 	return d.transport(p, b[9], b[h:], more)
 }
 

@@ -51,12 +51,6 @@ func (d *Decoder) ip6(p *Packet, b []byte, more int) Verdict {
 		}
 	}
 	b, more = d.cut(b, more, n)
-	switch next {
-	case ProtoTCP:
-		return d.tcp(p, b, more)
-	case ProtoUDP:
-		return d.udp(p, b, more)
-	}
 	return d.extensions(p, next, b, more)
 }
 

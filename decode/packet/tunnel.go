@@ -20,6 +20,15 @@ const (
 	portTeredo     = 3544 // RFC 4380
 )
 
+// isTunnelPort tells a destination port of tunnels.
+func isTunnelPort(port uint16) bool {
+	switch port {
+	case portVXLAN, portVXLANLinux, portVXLANGPE, portGeneve, portGTP, portGRE, portTeredo:
+		return true
+	}
+	return false
+}
+
 // encapsulated decodes what is neither TCP nor UDP but may carry them. To add a
 // tunnel: a case here or in udpTunnel, its header read in a function that
 // ends in inside, a case in the table of the tests.
