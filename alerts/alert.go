@@ -13,9 +13,10 @@ import (
 // Fold says which events are repeats of the same alert.
 type Fold struct {
 	By        FoldBy
-	Severity  Severity    // of this event; 0 is the rule's
-	Key       string      // what else makes it another alert; usually empty
-	Interface dcerpc.UUID // of the RPC interface, if that makes it another alert; exceptions by interface are for it
+	Severity  Severity        // of this event; 0 is the rule's
+	Key       string          // what else makes it another alert; usually empty
+	Interface dcerpc.UUID     // of the RPC interface, if that makes it another alert; exceptions by interface are for it
+	Earlier   decode.Position // of the frame of an earlier event that it stands on too; zero if there is none
 }
 
 // FoldBy is the parties that make it another alert.

@@ -322,13 +322,13 @@ func (v *Evaluator) raise(c *Context, f Fold) *Finding {
 		a.Finding = Finding{}
 	default:
 		v.stats.Repeats++
-		v.count(c, a)
+		v.count(c, a, f.Earlier)
 		return nil
 	}
 	a.Severity = severity
 	a.Client, a.Server = c.Client, c.Server
 	a.Flow, a.Event = c.head.Flow, c.event.Kind()
-	v.count(c, a)
+	v.count(c, a, f.Earlier)
 	v.pending = a
 	return &a.Finding
 }
@@ -352,7 +352,7 @@ func (v *Evaluator) stand(c *Context, k *key) *standing {
 }
 
 // count counts an event to an alert.
-func (v *Evaluator) count(c *Context, a *standing) {
+func (v *Evaluator) count(c *Context, a *standing, earlier decode.Position) {
 	h := c.head
 	a.Count++
 	a.First = min(a.First, h.Time)
@@ -361,6 +361,7 @@ func (v *Evaluator) count(c *Context, a *standing) {
 	a.Clients.add(h.Flow.Client.Addr)
 	a.Servers.add(h.Flow.Server.Addr)
 	if len(a.Frames) < maxFrames {
+		v.frame(a, earlier)
 		v.frame(a, asked(c.event))
 		v.frame(a, h.At)
 	}

@@ -159,6 +159,8 @@ func several(s *alerts.Addresses, what string) string {
 	switch {
 	case s.More:
 		more = fmt.Sprintf(" and more than %d others", s.Count-len(names))
+	case s.Count == len(names)+1:
+		more = " and 1 other"
 	case s.Count > len(names):
 		more = fmt.Sprintf(" and %d others", s.Count-len(names))
 	}

@@ -39,7 +39,7 @@ func example() *alerts.Alert {
 const block = `2026-03-04 05:06:07.008Z  high           kms-zone-climb
     192.0.2.7 (dmz) activates as "\x1b[2J\xff\u202e"
     192.0.2.7:50123 (dmz) -> [2001:db8::5]:1688 (internal), tcp
-    12 times within 5.5s, 3 clients: 192.0.2.7 192.0.2.8 and 1 others
+    12 times within 5.5s, 3 clients: 192.0.2.7 192.0.2.8 and 1 other
     kms_version 6.0, workstation "two words", ports 1 2
     a.pcap frame 1, 2; b.pcap frame 1
     what was seen of the flow: mid-stream
