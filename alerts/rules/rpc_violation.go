@@ -1,0 +1,58 @@
+package rules
+
+import (
+	"kmswatch/alerts"
+	"kmswatch/decode"
+)
+
+// rpcViolation finds what breaks the protocols beneath MS-RPC, or hides in
+// them. That of KMS messages is for kms-malformed.
+type rpcViolation struct{}
+
+func (rpcViolation) Info() alerts.Info {
+	return alerts.Info{
+		ID:       "rpc-violation",
+		Title:    "RPC traffic that breaks the protocol or hides from sensors",
+		Severity: alerts.Medium,
+		Why: "Honest RPC programs do not send it. " +
+			"Tools send it that try whether a server breaks, or that want sensors and firewalls to see something else than the server does.",
+		Mitigation: "Find out what on the client sent it. Until then, close RPC between it and the server, " +
+			"and see that the server has the current security updates.",
+		Kinds: []decode.Kind{decode.KindAnomaly},
+		Options: []alerts.Option{
+			{Name: "malformed", What: "Raise also what is merely malformed in DCE/RPC, which cut captures show too.", Default: false},
+		},
+	}
+}
+
+func (rpcViolation) Evaluate(c *alerts.Context, e decode.Event) {
+	x := e.(*decode.Anomaly)
+	severity := alerts.Severity(0)
+	switch x.Protocol {
+	case decode.ProtoPacket, decode.ProtoTCP, decode.ProtoDCERPC:
+	default:
+		return
+	}
+	if !x.Evasive {
+		if x.Protocol != decode.ProtoDCERPC || !c.Bool("malformed") {
+			return
+		}
+		severity = alerts.Low
+	}
+	if f := c.Raise(alerts.Fold{By: alerts.ByServer, Severity: severity, Key: x.Name}); f != nil {
+		from, to := c.Client, c.Server
+		if x.Head().FromServer {
+			from, to = to, from
+		}
+		what := "hides from sensors"
+		if !x.Evasive {
+			what = "is malformed"
+		}
+		f.Say("%v sent %v what %s: %s in %v", from, to, what, x.Name, x.Protocol)
+		f.Add("anomaly", x.Name)
+		f.Add("protocol", x.Protocol)
+		f.Add("evasive", x.Evasive)
+		f.Add("offset", x.Offset)
+		f.Add("from_server", x.Head().FromServer)
+	}
+}
