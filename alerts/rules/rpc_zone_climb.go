@@ -8,13 +8,17 @@ import (
 	"kmswatch/decode/dcerpc"
 )
 
+// ZoneClimb is the id of the rule to whose exceptions the policy of a
+// configuration, RPC that is allowed between two zones, belongs.
+const ZoneClimb = "rpc-zone-climb"
+
 // rpcZoneClimb finds accepted interfaces that climb. What policy allows between
 // two zones is among its exceptions.
 type rpcZoneClimb struct{}
 
 func (rpcZoneClimb) Info() alerts.Info {
 	return alerts.Info{
-		ID:       "rpc-zone-climb",
+		ID:       ZoneClimb,
 		Title:    "RPC interface reached from a less trusted zone",
 		Severity: alerts.Medium,
 		Why: "A zone that is trusted less uses an MS-RPC service in one that is trusted more. " +
