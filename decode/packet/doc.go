@@ -11,9 +11,8 @@
 // What it takes: Ethernet II and 802.3 with SNAP, 802.1Q, 802.1ad and VN tags,
 // PPPoE sessions, MPLS with IP or an Ethernet pseudowire, Linux cooked v1 and
 // v2, BSD loopback, PPP, raw IP; IPv4, IPv6 with extension headers, AH; GRE,
-// also in UDP and with WCCP,
-// PPTP, ERSPAN I, II and III, VXLAN and its GPE, Geneve, IP in IP, GTP-U,
-// Teredo.
+// also in UDP and of WCCP, PPTP, ERSPAN I, II and III, VXLAN and its GPE,
+// Geneve, IP in IP, GTP-U, Teredo.
 //
 // # Whom to believe
 //
