@@ -195,8 +195,11 @@ func TestAnyCutOfAConversationIsTheConversation(t *testing.T) {
 	}
 }
 
-// choices gives numbers from the bytes of a fuzzer, then zeroes.
-type choices struct{ b []byte }
+// choices gives numbers from the bytes of a fuzzer, then ones that look random.
+type choices struct {
+	b    []byte
+	more uint32
+}
 
 func (c *choices) choose(n int) int {
 	v := 0
@@ -205,6 +208,9 @@ func (c *choices) choose(n int) int {
 		if len(c.b) > 0 {
 			v |= int(c.b[0])
 			c.b = c.b[1:]
+		} else {
+			c.more = c.more*1664525 + 1013904223
+			v |= int(c.more >> 24)
 		}
 	}
 	return v % max(n, 1)
@@ -223,8 +229,8 @@ func FuzzSegments(f *testing.F) {
 		if len(b) > 4096 {
 			return
 		}
-		talk(t, (&choices{b}).choose, false)
-		talk(t, (&choices{b}).choose, true)
+		talk(t, (&choices{b: b}).choose, false)
+		talk(t, (&choices{b: b}).choose, true)
 	})
 }
 
@@ -275,7 +281,7 @@ func arbitrary(t testing.TB, b []byte) {
 	zero := [4096]byte{}
 	var accounts [2]account
 	for i := range accounts {
-		accounts[i] = account{t: t, c: &choices{b}}
+		accounts[i] = account{t: t, c: &choices{b: b}}
 	}
 	sent := [2]int{}
 	var clock int64

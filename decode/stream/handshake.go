@@ -60,16 +60,17 @@ func (r *Reassembler) syn(c *Conn, dir Dir, s *Segment, to Receiver) (result Res
 
 // confirm takes the first acknowledgement of a SYN; it chooses among those
 // seen. False tells that it fits none.
-func (r *Reassembler) confirm(p *half, ack uint32) bool {
+func (r *Reassembler) confirm(c *Conn, dir Dir, ack uint32, to Receiver) bool {
+	p := &c.half[dir]
 	switch {
 	case ack == p.start+1:
 	case p.flags&second != 0 && ack == p.other+1:
-		r.switchTo(p, p.other)
+		r.switchTo(c, dir, p.other, to)
 	case ack-p.start-1 < window: // data of the SYN, or later data that was not seen
 	case p.flags&second != 0 && ack-p.other-1 < window:
-		r.switchTo(p, p.other)
+		r.switchTo(c, dir, p.other, to)
 	case p.flags&many != 0:
-		r.switchTo(p, ack-1)
+		r.switchTo(c, dir, ack-1, to)
 	default:
 		return false
 	}
@@ -78,7 +79,11 @@ func (r *Reassembler) confirm(p *half, ack uint32) bool {
 }
 
 // switchTo begins a direction at another initial sequence number.
-func (r *Reassembler) switchTo(h *half, isn uint32) {
+func (r *Reassembler) switchTo(c *Conn, dir Dir, isn uint32, to Receiver) {
+	h := &c.half[dir]
+	if h.next != h.start+1 {
+		r.resync(c, dir, isn+1, to) // something was delivered
+	}
 	r.release(h)
 	h.start, h.next, h.acked = isn, isn+1, isn+1
 	h.flags &^= second | many | held

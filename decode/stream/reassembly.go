@@ -146,6 +146,11 @@ const (
 	// stream elsewhere. With both ends in view the acknowledgements tell it.
 	oneSidedRun = 3
 	twoSidedRun = 32
+	// ackTicks is how long a hole stays open that is acknowledged: captures
+	// have an acknowledgement before what it acknowledges when several queues
+	// or mirrored ports fill them. An answer with data closes it at once, that
+	// the question comes before the answer.
+	ackTicks = 2
 	// oneSidedWait is how long a hole stays open that nobody acknowledges
 	// because the other direction was never seen.
 	oneSidedWait = 1_000_000_000
@@ -197,9 +202,10 @@ type half struct {
 	run    uint32 // iff runs > 0: end of the last segment outside the window
 	wait   *waiting
 	flags  halfFlags
-	told   uint8 // a bit an Anomaly
-	runs   uint8 // segments in sequence outside the window
-	head   uint8 // of recent, the one to overwrite next
+	told   uint8  // a bit an Anomaly
+	runs   uint8  // segments in sequence outside the window
+	head   uint8  // of recent, the one to overwrite next
+	ticked uint16 // tick at which acked moved
 	recent [recentChunks]chunk
 }
 
@@ -317,9 +323,7 @@ func (r *Reassembler) Segment(c *Conn, dir Dir, s *Segment, to Receiver) Result 
 		h.wait != nil || p.wait != nil || p.runs != 0 || len(s.Payload) > maxSegment {
 		return r.segment(c, dir, s, to)
 	}
-	if s.Ack-p.acked-1 < window {
-		p.acked = s.Ack
-	}
+	p.take(s.Ack, s.Time, len(s.Payload) > 0)
 	if len(s.Payload) == 0 {
 		return Continue
 	}
@@ -361,7 +365,7 @@ func (r *Reassembler) segment(c *Conn, dir Dir, s *Segment, to Receiver) Result 
 		seq, fin = seq+1, false
 	} else {
 		if h.flags&(trying|second) == trying|second && seq == h.other+1 && seq != h.next {
-			r.switchTo(h, h.other) // no answer was seen, but this end knows which it was
+			r.switchTo(c, dir, h.other, to) // no answer was seen, but this end knows which it was
 		}
 		lost := h.flags&known == 0 || h.flags&seen == 0 && seq-h.next+window > 2*window
 		if lost {
@@ -459,17 +463,16 @@ func (r *Reassembler) acknowledge(c *Conn, dir Dir, s *Segment, to Receiver) {
 		p.flags |= ackKnown
 		return
 	}
-	if p.flags&trying != 0 && !r.confirm(p, ack) {
+	if p.flags&trying != 0 && !r.confirm(c, dir^1, ack, to) {
 		r.counters.BadAcks++
 		return
 	}
-	forth := ack-p.acked-1 < window
+	forth := ack-p.acked-1 < window // not an old one, not one from elsewhere
 	if p.runs > 0 && p.run-ack < maxSegment && (!forth || p.flags&jumped != 0 && after(p.next, ack)) {
 		r.resync(c, dir^1, ack, to)
 		return
 	}
-	if forth {
-		p.acked = ack
+	if p.take(ack, s.Time, len(s.Payload)+s.Missing > 0 || s.Flags&FIN != 0) {
 		if p.flags&jumped != 0 && !after(p.next, ack) {
 			p.flags &^= jumped
 		}
@@ -558,7 +561,7 @@ func (r *Reassembler) fin(c *Conn, dir Dir, at uint32, to Receiver) {
 	switch {
 	case h.flags&finSeen != 0 && at == h.fin:
 	case h.flags&finSeen != 0, after(h.next, at):
-		if h.flags&(jumped|ignored) == 0 {
+		if h.flags&(jumped|ignored) == 0 && after(at, h.start) {
 			r.tell(c, dir, MisplacedFIN, to)
 		}
 	default:
@@ -613,7 +616,7 @@ func (r *Reassembler) place(c *Conn, dir Dir, seq uint32, b []byte, m int, whole
 				whole = false
 			}
 			r.advance(c, dir, time, to)
-		case !after(seq, h.acked) && (first == nil || after(first.seq, seq)):
+		case !after(seq, h.acked) && h.settled(time) && (first == nil || after(first.seq, seq)):
 			// The other end has what is missing here.
 			r.gap(c, dir, int64(off), missing, to)
 		case r.full(h, len(b)):
@@ -651,6 +654,23 @@ func (r *Reassembler) full(h *half, n int) bool {
 	return w.nodes >= r.cfg.MaxSegments || w.nodeBytes+n > r.cfg.MaxPerFlow/2
 }
 
+// take takes a plausible acknowledgement of the other end; answered tells that
+// it came with data.
+func (h *half) take(ack uint32, time int64, answered bool) bool {
+	d := ack - h.acked
+	if d >= window || d == 0 && !answered {
+		return false
+	}
+	h.acked, h.ticked = ack, tick(time)
+	if answered {
+		h.ticked -= ackTicks
+	}
+	return true
+}
+
+// settled tells whether what is acknowledged has been so for a moment.
+func (h *half) settled(time int64) bool { return tick(time)-h.ticked >= ackTicks }
+
 // advance delivers what waits as far as it follows on, or as the other end has
 // acknowledged what is missing.
 func (r *Reassembler) advance(c *Conn, dir Dir, time int64, to Receiver) {
@@ -671,7 +691,11 @@ func (r *Reassembler) advance(c *Conn, dir Dir, time int64, to Receiver) {
 			break
 		}
 		if hole := int32(first.seq - h.next); hole > 0 {
-			if after(first.seq, h.acked) && (c.half[dir^1].flags&seen != 0 || time-first.time < oneSidedWait) {
+			if !after(first.seq, h.acked) {
+				if !h.settled(time) && time-first.time < ackTicks<<tickBits {
+					break
+				}
+			} else if c.half[dir^1].flags&seen != 0 || time-first.time < oneSidedWait {
 				break
 			}
 			r.gap(c, dir, int64(hole), missing, to)
@@ -687,7 +711,7 @@ func (r *Reassembler) advance(c *Conn, dir Dir, time int64, to Receiver) {
 		// Data came to stand where the FIN was.
 		h.flags &^= finSeen | finished
 		r.tell(c, dir, DataAfterFIN, to)
-	case d > 0 && after(h.acked, h.fin) && h.wait.firstNode() == nil && h.flags&ignored == 0:
+	case d > 0 && h.settled(time) && after(h.acked, h.fin) && h.wait.firstNode() == nil && h.flags&ignored == 0:
 		r.gap(c, dir, int64(d), missing, to)
 		h.flags |= finished
 	case d <= 0 || h.flags&ignored != 0:
@@ -842,7 +866,7 @@ func (r *Reassembler) remember(h *half, b []byte, time int64) {
 	if len(b) > 1<<16-1 {
 		n = 0
 	}
-	h.recent[h.head%recentChunks] = chunk{h.next, r.sum(b), n, uint16(time >> tickBits)}
+	h.recent[h.head%recentChunks] = chunk{h.next, r.sum(b), n, tick(time)}
 	h.head++
 }
 
@@ -861,7 +885,7 @@ func (r *Reassembler) compare(h *half, seq uint32, b []byte, length int, time in
 		if r.sum(b[at:at+uint32(c.len)]) != c.sum {
 			differs = true
 		} else if at == 0 && int(c.len) == length {
-			again = again || moment(c.tick, uint16(time>>tickBits))
+			again = again || moment(c.tick, tick(time))
 		}
 	}
 	if h.wait != nil {
@@ -876,12 +900,14 @@ func (r *Reassembler) compare(h *half, seq uint32, b []byte, length int, time in
 func (h *half) justSent(seq uint32, time int64) bool {
 	for i := range h.recent {
 		c := &h.recent[i]
-		if d := int16(uint16(time>>tickBits) - c.tick); c.len == 1 && c.seq == seq && d > -1000 && d < 1000 {
+		if d := int16(tick(time) - c.tick); c.len == 1 && c.seq == seq && d > -1000 && d < 1000 {
 			return true
 		}
 	}
 	return false
 }
+
+func tick(time int64) uint16 { return uint16(time >> tickBits) }
 
 // moment tells whether two ticks are close.
 func moment(a, b uint16) bool {

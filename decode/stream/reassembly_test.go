@@ -251,6 +251,27 @@ func TestSegments(t *testing.T) {
 			want: ">late",
 		},
 		{
+			name: "an acknowledgement that comes before its data, which is out of order",
+			segs: shake(
+				seg{dir: in, seq: 501, ack: 109},
+				seg{dir: out, seq: 105, ack: 501, data: "two."},
+				seg{dir: out, seq: 101, ack: 501, data: "one."},
+				seg{dir: out, seq: 113, ack: 501, data: "four"},
+				seg{dir: in, seq: 501, ack: 117},
+				seg{dir: out, seq: 109, ack: 501, data: "thr."}),
+			want: ">one. >two. >thr. >four",
+		},
+		{
+			name: "a gap that is acknowledged without data is skipped a moment later",
+			segs: shake(
+				seg{dir: out, seq: 103, ack: 501, data: "c"},
+				seg{dir: in, seq: 501, ack: 104},
+				seg{dir: out, seq: 104, ack: 501, data: "d"},
+				seg{dir: out, seq: 105, ack: 501, data: "e", ms: 3}),
+			want: ">gap(2) >c >d >e",
+			conn: cMissing,
+		},
+		{
 			name: "several gaps",
 			segs: shake(
 				seg{dir: out, seq: 103, ack: 501, data: "c"},
@@ -422,7 +443,8 @@ func TestSegments(t *testing.T) {
 			segs: shake(
 				seg{dir: in, seq: 501, ack: 101, flags: FIN},
 				seg{dir: out, seq: 111, ack: 502, flags: FIN},
-				seg{dir: in, seq: 502, ack: 112, want: Closed}),
+				seg{dir: in, seq: 502, ack: 112, ms: 1},
+				seg{dir: in, seq: 502, ack: 112, ms: 9, want: Closed}),
 			flush: true,
 			want:  ">gap(10)",
 			conn:  cMissing,
@@ -443,6 +465,16 @@ func TestSegments(t *testing.T) {
 				seg{dir: in, seq: 501, ack: 111, flags: FIN},
 				seg{dir: out, seq: 111, ack: 502, flags: FIN, want: Closed}),
 			want: ">data-after-fin >attack >more",
+		},
+		{
+			name: "a FIN before the first byte is no part of this",
+			segs: []seg{
+				{dir: out, seq: 100, flags: SYN},
+				{dir: out, seq: 100, flags: FIN},
+				{dir: in, seq: 500, ack: 101, flags: SYN},
+				{dir: out, seq: 101, ack: 501, data: "go"},
+			},
+			want: ">go",
 		},
 		{
 			name: "trap 48: a FIN inside the data",
@@ -497,8 +529,8 @@ func TestSegments(t *testing.T) {
 			name: "RST in the window where bytes are missing",
 			segs: shake(
 				seg{dir: in, seq: 501, ack: 105},
-				seg{dir: out, seq: 105, ack: 501, data: "x"},
-				seg{dir: out, seq: 200, ack: 501, flags: RST, want: Closed}),
+				seg{dir: out, seq: 105, ack: 501, data: "x", ms: 5},
+				seg{dir: out, seq: 200, ack: 501, flags: RST, ms: 5, want: Closed}),
 			want: ">gap(4) >x",
 			conn: cMissing,
 		},
@@ -588,6 +620,18 @@ func TestSegments(t *testing.T) {
 				{dir: out, seq: 101, ack: 501, data: "attack"},
 			},
 			want: ">syn-differs >attack",
+		},
+		{
+			name: "trap 48, CVE-2025-59147: here the second, after data of the first",
+			segs: []seg{
+				{dir: out, seq: 0x70000000, flags: SYN},
+				{dir: out, seq: 100, flags: SYN},
+				{dir: out, seq: 0x70000001, ack: 501, data: "decoy"},
+				{dir: in, seq: 500, ack: 101, flags: SYN},
+				{dir: out, seq: 101, ack: 501, data: "attack"},
+			},
+			want: ">syn-differs >decoy >gap(-1) >attack",
+			conn: cMissing,
 		},
 		{
 			name: "trap 48, CVE-2025-59147: one of many",
@@ -913,8 +957,8 @@ func TestUnusedBytesComeAgain(t *testing.T) {
 			shake(
 				seg{dir: out, seq: 101, ack: 501, data: "1a9b"},
 				seg{dir: out, seq: 108, ack: 501, data: "1c"},
-				seg{dir: in, seq: 501, ack: 110}),
-			">1a9b >gap(3) >1c",
+				seg{dir: in, seq: 501, ack: 110, data: "."}),
+			">1a9b >gap(3) >1c <.",
 		},
 		{
 			"the rest of a cut segment, too",
