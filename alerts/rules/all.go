@@ -11,7 +11,7 @@ import "kmswatch/alerts"
 // All gives the rules, new ones each time: some remember what they saw.
 func All() []alerts.Rule {
 	return []alerts.Rule{
-		kmsZoneClimb{},
+		newKMSZoneClimb(),
 		kmsUnknownHost{},
 		kmsUnlistedClient{},
 		newKMSOnDomainController(),

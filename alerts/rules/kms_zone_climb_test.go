@@ -42,15 +42,25 @@ func TestKMSZoneClimb(t *testing.T) {
 
 		{"quiet within a zone", alerts.Config{}, []decode.Event{exchange(internal2, internal1, 0, decode.Answered)}, nil},
 		{"quiet where it descends", alerts.Config{}, []decode.Event{exchange(manage1, internal1, 0, decode.Answered), exchange(internal1, dmz1, 0, decode.Answered)}, nil},
-		{"quiet for a bind alone", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0)}, nil},
+		{"a flow that binds and asks for nothing", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0), end(dmz1, internal1, 9)},
+			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) bound the KMS interface at 10.0.0.1 (internal), which is in a more trusted zone, and asked for nothing", map[string]any{"outcome": "accepted"}}}},
+		{"a flow with bind, exchange and end is counted once", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0), exchange(dmz1, internal1, 1, decode.Answered), end(dmz1, internal1, 9)},
+			[]want{{alerts.Medium, 1, "", nil}}},
+
+		{"quiet for a bind that is rejected", alerts.Config{}, []decode.Event{bindOf(dmz1, "10.0.0.1:1688", 0, decode.Rejected, context(0, dcerpc.KMS, dcerpc.ProviderRejection)), end(dmz1, internal1, 9)}, nil},
 		{"quiet for an exception", settings("kms-zone-climb", alerts.Settings{Exceptions: []alerts.Exception{{ClientZone: "dmz", Servers: []netip.Prefix{netip.MustParsePrefix(internal1 + "/32")}}}}),
 			[]decode.Event{exchange(dmz1, internal1, 0, decode.Answered), exchange(dmz1, internal2, 0, decode.Answered)}, []want{{alerts.Medium, 1, "", nil}}},
 		{"quiet when disabled", settings("kms-zone-climb", alerts.Settings{Disabled: true}), []decode.Event{exchange(dmz1, internal1, 0, decode.Answered)}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			check(t, evaluate(t, kmsZoneClimb{}, c.config, c.events...), c.want...)
+			check(t, evaluate(t, newKMSZoneClimb(), c.config, c.events...), c.want...)
 		})
 	}
+}
+
+// end is the end of the flow of kmsBind and exchange.
+func end(client, server string, second int) decode.Event {
+	return with(head(client, kmsPort(server), 50000, second), &decode.FlowEnd{Reason: decode.Closed})
 }
 
 func TestKMSFactsOfVersion4(t *testing.T) {
@@ -58,16 +68,16 @@ func TestKMSFactsOfVersion4(t *testing.T) {
 	e := exchange(dmz1, internal1, 0, decode.Answered)
 	e.Request = kms.Request{Major: 4, Application: kms.Windows, ClientMachine: dcerpc.MustUUID("01234567-89ab-cdef-0123-456789abcdef")}
 	copy(e.Request.Workstation[:], []uint16{'p', 'c', '1'})
-	check(t, evaluate(t, kmsZoneClimb{}, alerts.Config{}, e), want{facts: map[string]any{
+	check(t, evaluate(t, newKMSZoneClimb(), alerts.Config{}, e), want{facts: map[string]any{
 		"kms_version": "4.0", "kms_application": "Windows", "kms_client_machine": "01234567-89ab-cdef-0123-456789abcdef", "kms_workstation": "pc1"}})
 	e.Request.Application = dcerpc.MustUUID("00000000-0000-0000-0000-000000000001")
-	check(t, evaluate(t, kmsZoneClimb{}, alerts.Config{}, e), want{facts: map[string]any{"kms_application": "00000000-0000-0000-0000-000000000001"}})
+	check(t, evaluate(t, newKMSZoneClimb(), alerts.Config{}, e), want{facts: map[string]any{"kms_application": "00000000-0000-0000-0000-000000000001"}})
 	// Where the request fell into a gap, the answer tells the version.
 	e = exchange(dmz1, internal1, 0, decode.Answered)
 	e.HasRequest, e.Response.Major = false, 5
-	check(t, evaluate(t, kmsZoneClimb{}, alerts.Config{}, e), want{facts: map[string]any{"kms_version": "5.0"}})
+	check(t, evaluate(t, newKMSZoneClimb(), alerts.Config{}, e), want{facts: map[string]any{"kms_version": "5.0"}})
 }
 
 func TestKMSZoneClimbAllocatesNothingForRepeats(t *testing.T) {
-	allocatesNothing(t, kmsZoneClimb{}, exchange(dmz1, internal1, 0, decode.Answered), exchange(internal2, internal1, 0, decode.Answered))
+	allocatesNothing(t, newKMSZoneClimb(), exchange(dmz1, internal1, 0, decode.Answered), exchange(internal2, internal1, 0, decode.Answered))
 }
