@@ -22,6 +22,7 @@ import (
 var known = []alerts.Info{
 	{ID: "kms-zone-climb"},
 	{ID: "kms-unusual-port"},
+	{ID: "kms-foreign-interface"},
 	{ID: "kms-refused", Options: []alerts.Option{
 		{Name: "refusals", Default: 5},
 		{Name: "within", Default: time.Hour},
@@ -82,7 +83,10 @@ func TestFullExample(t *testing.T) {
 			"kms-unusual-port": {Disabled: true},
 			"kms-zone-climb": {Severity: alerts.High, Window: 24 * time.Hour, Exceptions: []alerts.Exception{
 				{ClientZone: "dmz", ServerZone: "internal", Servers: prefixes("10.0.0.5/32")},
-				{Clients: prefixes("192.0.2.10/32", "192.0.2.128/25"), Interfaces: []dcerpc.UUID{dcerpc.KMS}},
+				{Clients: prefixes("192.0.2.10/32", "192.0.2.128/25")},
+			}},
+			"kms-foreign-interface": {Exceptions: []alerts.Exception{
+				{Clients: prefixes("10.9.0.0/16"), Interfaces: []dcerpc.UUID{dcerpc.MustUUID("afa8bd80-7d8a-11c9-bef4-08002b102989"), dcerpc.KMS}},
 			}},
 			"kms-refused": {Options: map[string]any{"refusals": 10, "within": time.Hour}},
 		},
@@ -289,7 +293,7 @@ func TestBroken(t *testing.T) {
 			"x.yaml:3:21: reassembly_total: 1048576 is less than reassembly_per_flow, 2097152; the total is that of all flows together"},
 
 		{"errors of all sections at once, in the order of the file", "rules: {nonesuch: {}}\nzones: [{name: a, trust: 200, networks: [10.0.0.0/8]}]\nlimits: {workers: -1}\n",
-			"x.yaml:1:9: rules: unknown rule nonesuch; known are kms-zone-climb, kms-unusual-port, kms-refused, rpc-anonymous-bind\n" +
+			"x.yaml:1:9: rules: unknown rule nonesuch; known are kms-zone-climb, kms-unusual-port, kms-foreign-interface, kms-refused, rpc-anonymous-bind\n" +
 				"x.yaml:2:26: trust: 200 is not within 0 to 100\n" +
 				"x.yaml:3:19: workers: -1 is not within 1 to 256"},
 	} {

@@ -2,8 +2,11 @@ package rules
 
 import (
 	"net/netip"
+	"os"
 	"testing"
 
+	"kmswatch/alerts"
+	"kmswatch/alerts/config"
 	"kmswatch/alerts/inventory"
 	"kmswatch/decode"
 	"kmswatch/decode/dcerpc"
@@ -79,5 +82,27 @@ func TestServing(t *testing.T) {
 		if serves(c.e) != c.want {
 			t.Errorf("%s: %v", c.name, !c.want)
 		}
+	}
+}
+
+// The example that documents every key names rules and options that there are.
+func TestTheFullConfigurationSuitsTheRules(t *testing.T) {
+	t.Parallel()
+	const name = "../config/testdata/full.yaml"
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var infos []alerts.Info
+	for _, r := range All() {
+		infos = append(infos, r.Info())
+	}
+	c, err := config.Load(name, f, infos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := alerts.New(alerts.Config{Rules: All(), Settings: c.Rules, Zones: c.Zones, Inventory: inventory.New(c.Inventory)}); err != nil {
+		t.Error(err)
 	}
 }
