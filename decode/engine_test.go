@@ -124,16 +124,7 @@ func TestBoundsHold(t *testing.T) {
 }
 
 func TestFramesOfNoInterestAllocateNothing(t *testing.T) {
-	frames := capturetest.Load(t, made(t, "mix", 20000))
-	var bulk []capture.Frame
-	for _, f := range frames {
-		if len(f.Data) > 38 && (f.Data[34] == 1 && f.Data[35] == 0xbb || f.Data[36] == 1 && f.Data[37] == 0xbb) {
-			bulk = append(bulk, f)
-		}
-	}
-	if len(bulk) < 10000 {
-		t.Fatalf("%d frames of bulk in %d", len(bulk), len(frames))
-	}
+	bulk := bulkOf(t, capturetest.Load(t, made(t, "mix", 20000)))
 	e := decode.New(decode.Config{}, &recorder{t: t})
 	i := 0
 	allocs := testing.AllocsPerRun(len(bulk)-1, func() {

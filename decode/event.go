@@ -177,7 +177,7 @@ type Call struct {
 	Interface  dcerpc.Syntax // valid iff Known
 	Known      bool          // the presentation context was negotiated within sight
 	Accepted   bool          // and accepted by the server
-	NDR64      bool          // transfer syntax of the stubs
+	NDR64      bool          // transfer syntax of the stubs; if not Accepted, of what the client offered
 	HasObject  bool
 	Object     dcerpc.UUID
 	Auth       dcerpc.Auth // of the request; Value is nil

@@ -148,7 +148,7 @@ func (s *shard) kmsExchange(c *dcerpc.Call, out Outcome) {
 	}
 	e.HasResponse = out == Answered && c.ReplyStub != nil
 	if e.HasResponse {
-		a := e.Response.Decode(c.ReplyStub, c.NDR64, c.BigEndian)
+		a := e.Response.Decode(c.ReplyStub, c.NDR64, c.ReplyBig)
 		if s.limits.messages {
 			s.kmsResponse(c, a)
 		}

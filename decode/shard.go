@@ -111,7 +111,8 @@ type shard struct {
 	tcp    *stream.Table[flow]
 	udp    *stream.Table[flow]
 	stream *stream.Reassembler
-	closed closedFlows
+	reset  queue[closed]
+	ended  ended
 	assocs []*dcerpc.Assoc // free
 
 	// The frame under way.
@@ -176,8 +177,9 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 	f := table.Get(key, hash)
 	if f == nil {
 		// A bare acknowledgement or a late FIN tells nothing that would make a
-		// flow worth a place in the table.
-		if p.Proto == tcp && p.Flags&stream.SYN == 0 && len(p.Payload) == 0 {
+		// flow worth a place in the table, nor does what a flow that has ended
+		// sends again.
+		if p.Proto == tcp && p.Flags&stream.SYN == 0 && (len(p.Payload) == 0 || s.ended.has(hash)) {
 			return
 		}
 		if table.Len() >= table.Max() {
@@ -214,7 +216,14 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 			reason = Reset
 		}
 		s.end(f, reason)
-		s.closed.push(f, s.time)
+		if reason == Reset {
+			// A forged RST must not hide what follows: the record stays, and the
+			// end that goes on sending begins a flow anew.
+			s.reset.push(closed{f, f.ID, s.time})
+			return
+		}
+		s.remove(f)
+		s.ended.add(hash, s.time)
 	}
 }
 
@@ -426,14 +435,13 @@ func (s *shard) remove(f *flow) {
 
 // expire ends the flows that have been silent too long.
 func (s *shard) expire() {
-	for {
-		f, id, ok := s.closed.pop(s.time - timeWait)
-		if !ok {
-			break
-		}
+	before := s.time - timeWait
+	s.ended.forget(before)
+	for c, ok := s.reset.first(); ok && c.time <= before; c, ok = s.reset.first() {
+		s.reset.pop()
 		// The record may serve another flow by now.
-		if f.closed && f.ID == id {
-			s.remove(f)
+		if c.flow.closed && c.flow.ID == c.id {
+			s.remove(c.flow)
 		}
 	}
 	s.expireIdle(s.tcp, s.time-s.limits.idleTCP)
@@ -477,32 +485,76 @@ func (s *shard) newAssoc() *dcerpc.Assoc {
 	return a
 }
 
-// closedFlows queues the closed flows by the time they closed.
-type closedFlows struct {
-	queue []closedFlow
-	first int
-}
-
-type closedFlow struct {
+// closed is a flow that a RST closed, by its id at that time.
+type closed struct {
 	flow *flow
 	id   uint64
 	time int64
 }
 
-func (c *closedFlows) push(f *flow, time int64) {
-	if c.first > 64 && c.first*2 > len(c.queue) {
-		c.queue = c.queue[:copy(c.queue, c.queue[c.first:])]
-		c.first = 0
-	}
-	c.queue = append(c.queue, closedFlow{f, f.ID, time})
+// ended remembers flows that ended in order for a while, in a few bytes each, so
+// that their records serve other flows while they are still in the cache.
+type ended struct {
+	times map[uint64]int64 // when, by the hash of the key
+	queue queue[endedFlow]
 }
 
-// pop gives the next flow that closed at or before a time.
-func (c *closedFlows) pop(before int64) (f *flow, id uint64, ok bool) {
-	if c.first == len(c.queue) || c.queue[c.first].time > before {
-		return nil, 0, false
-	}
-	e := c.queue[c.first]
-	c.first++
-	return e.flow, e.id, true
+type endedFlow struct {
+	hash uint64
+	time int64
 }
+
+// maxEnded bounds the flows that are remembered.
+const maxEnded = 1 << 14
+
+func (e *ended) add(hash uint64, time int64) {
+	if e.times == nil {
+		e.times = make(map[uint64]int64)
+	}
+	if len(e.times) >= maxEnded {
+		if oldest, ok := e.queue.first(); ok {
+			e.forget(oldest.time)
+		}
+	}
+	e.times[hash] = time
+	e.queue.push(endedFlow{hash, time})
+}
+
+func (e *ended) has(hash uint64) bool {
+	_, ok := e.times[hash]
+	return ok
+}
+
+// forget forgets the flows that ended at or before a time.
+func (e *ended) forget(before int64) {
+	for f, ok := e.queue.first(); ok && f.time <= before; f, ok = e.queue.first() {
+		e.queue.pop()
+		if e.times[f.hash] == f.time {
+			delete(e.times, f.hash)
+		}
+	}
+}
+
+// queue is a first-in, first-out queue that uses its memory again.
+type queue[T any] struct {
+	items []T
+	next  int
+}
+
+func (q *queue[T]) push(v T) {
+	if q.next > 64 && q.next*2 > len(q.items) {
+		n := copy(q.items, q.items[q.next:])
+		clear(q.items[n:])
+		q.items, q.next = q.items[:n], 0
+	}
+	q.items = append(q.items, v)
+}
+
+func (q *queue[T]) first() (v T, ok bool) {
+	if q.next == len(q.items) {
+		return v, false
+	}
+	return q.items[q.next], true
+}
+
+func (q *queue[T]) pop() { q.next++ }
