@@ -42,12 +42,12 @@ func TestKMSZoneClimb(t *testing.T) {
 
 		{"quiet within a zone", alerts.Config{}, []decode.Event{exchange(internal2, internal1, 0, decode.Answered)}, nil},
 		{"quiet where it descends", alerts.Config{}, []decode.Event{exchange(manage1, internal1, 0, decode.Answered), exchange(internal1, dmz1, 0, decode.Answered)}, nil},
-		{"a flow that binds and asks for nothing", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0), end(dmz1, internal1, 9)},
+		{"a flow that binds and asks for nothing", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0), flowEnds(dmz1, internal1, 9)},
 			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) bound the KMS interface at 10.0.0.1 (internal), which is in a more trusted zone, and asked for nothing", map[string]any{"outcome": "accepted"}}}},
-		{"a flow with bind, exchange and end is counted once", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0), exchange(dmz1, internal1, 1, decode.Answered), end(dmz1, internal1, 9)},
+		{"a flow with bind, exchange and end is counted once", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0), exchange(dmz1, internal1, 1, decode.Answered), flowEnds(dmz1, internal1, 9)},
 			[]want{{alerts.Medium, 1, "", nil}}},
 
-		{"quiet for a bind that is rejected", alerts.Config{}, []decode.Event{bindOf(dmz1, "10.0.0.1:1688", 0, decode.Rejected, context(0, dcerpc.KMS, dcerpc.ProviderRejection)), end(dmz1, internal1, 9)}, nil},
+		{"quiet for a bind that is rejected", alerts.Config{}, []decode.Event{bindOf(dmz1, "10.0.0.1:1688", 0, decode.Rejected, context(0, dcerpc.KMS, dcerpc.ProviderRejection)), flowEnds(dmz1, internal1, 9)}, nil},
 		{"quiet for an exception", settings("kms-zone-climb", alerts.Settings{Exceptions: []alerts.Exception{{ClientZone: "dmz", Servers: []netip.Prefix{netip.MustParsePrefix(internal1 + "/32")}}}}),
 			[]decode.Event{exchange(dmz1, internal1, 0, decode.Answered), exchange(dmz1, internal2, 0, decode.Answered)}, []want{{alerts.Medium, 1, "", nil}}},
 		{"quiet when disabled", settings("kms-zone-climb", alerts.Settings{Disabled: true}), []decode.Event{exchange(dmz1, internal1, 0, decode.Answered)}, nil},
@@ -58,8 +58,8 @@ func TestKMSZoneClimb(t *testing.T) {
 	}
 }
 
-// end is the end of the flow of kmsBind and exchange.
-func end(client, server string, second int) decode.Event {
+// flowEnds is the end of the flow of kmsBind and exchange.
+func flowEnds(client, server string, second int) decode.Event {
 	return with(head(client, kmsPort(server), 50000, second), &decode.FlowEnd{Reason: decode.Closed})
 }
 
