@@ -2,6 +2,9 @@ GO    ?= go
 COUNT ?= 6
 TIME  ?= 1m
 
+# The captures that make run replays: real clients in a DMZ, then activations.
+EXAMPLE := real-dig-vlmcs.pcap real-rpcclient-anonymous.pcap kms-zone-climb-many.pcap
+
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
@@ -10,7 +13,7 @@ export CGO_ENABLED ?= 0
 
 .PHONY: run
 run: bin/kmswatch ## Build, replay a capture of the repo and print its alerts
-	bin/kmswatch replay --config deploy/example/corp.yaml decode/testdata/captures/kms-dmz-climb.pcap
+	bin/kmswatch replay --config deploy/example/lab.yaml $(addprefix decode/testdata/captures/,$(EXAMPLE))
 
 .PHONY: build
 build: bin/kmswatch bin/trafficgen ## Build the binaries into bin/
