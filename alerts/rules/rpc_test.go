@@ -1,0 +1,101 @@
+package rules
+
+import (
+	"testing"
+
+	"kmswatch/alerts"
+	"kmswatch/decode"
+	"kmswatch/decode/dcerpc"
+)
+
+// flow puts an event on a flow of its own.
+func flow[E decode.Event](id uint16, e E) E {
+	e.Head().Flow.ID = uint64(id)
+	e.Head().Flow.Client.Port = id
+	return e
+}
+
+// authenticated gives a bind the verifier of NTLM at the level connect.
+func authenticated(b *decode.Bind) *decode.Bind {
+	b.Auth = dcerpc.Auth{Present: true, Type: dcerpc.AuthNTLM, Level: dcerpc.LevelConnect}
+	return b
+}
+
+// alter makes an alter_context of a bind.
+func alter(b *decode.Bind) *decode.Bind {
+	b.Alter = true
+	return b
+}
+
+// call is a call without a verifier on an accepted context.
+func call(client, server string, second int, u dcerpc.UUID, opnum uint16, o decode.Outcome) *decode.Call {
+	e := &decode.Call{
+		Request: decode.Position{Frame: uint64(second + 1)}, Opnum: opnum, Outcome: o,
+		Interface: dcerpc.Syntax{UUID: u, Major: 1}, Known: true, Accepted: true, RequestLen: 40,
+	}
+	switch o {
+	case decode.Answered:
+		e.ReplyLen = 100
+	case decode.Faulted:
+		e.Status = 5
+	}
+	*e.Head() = head(client, server, 50000, second)
+	return e
+}
+
+func ended(client, server string, second int) *decode.FlowEnd {
+	e := &decode.FlowEnd{}
+	*e.Head() = head(client, server, 50000, second)
+	return e
+}
+
+// took is a bind that the server took in one context.
+func took(client, server string, second int, u dcerpc.UUID) *decode.Bind {
+	return bindOf(client, server, second, decode.Accepted, context(0, u, dcerpc.Acceptance))
+}
+
+func TestRulesAllocateNothingForRepeatsAndQuietEvents(t *testing.T) {
+	events := []decode.Event{
+		took(dmz1, internal1, 0, samr), call(dmz1, internal1, 1, samr, 5, decode.Answered), call(dmz1, internal1, 2, samr, 99, decode.Faulted),
+		took(internal1, internal2, 0, samr), call(internal1, internal2, 1, samr, 5, decode.Answered), ended(internal1, internal2, 3),
+		bindOf(dmz1, internal1, 0, decode.Rejected, context(0, lsarpc, dcerpc.ProviderRejection)), authenticated(took(dmz2, internal1, 0, winreg)),
+		kmsBind(dmz1, internal1, 0), exchange(dmz1, internal1, 0, decode.Answered), exchange(internal1, internal2, 0, decode.Refused),
+		lookup(dmz1, internal1, vlmcs, 0, decode.Answered, srv("rogue", 1688, dmz2)), lookup(internal1, internal2, "_sip._tcp.x", 0, decode.Refused),
+		with(head(dmz1, internal1, 50000, 0), &decode.Anomaly{Protocol: decode.ProtoDCERPC, Name: "tiny-fragments", Evasive: true}),
+		with(head(dmz1, internal1, 50000, 0), &decode.Foreign{Guess: "http"}),
+		ended(dmz1, internal1, 5),
+	}
+	for _, r := range All() {
+		t.Run(r.Info().ID, func(t *testing.T) { allocatesNothing(t, r, events...) })
+	}
+}
+
+// BenchmarkAllRules is an RPC conversation within a zone and one that climbs,
+// with all rules on: an operation is an event.
+func BenchmarkAllRules(b *testing.B) {
+	for _, bench := range []struct {
+		name   string
+		client string
+	}{{"within", internal2}, {"climbing", dmz1}} {
+		b.Run(bench.name, func(b *testing.B) {
+			v, err := alerts.New(alerts.Config{Rules: All(), Zones: testZones()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			events := []decode.Event{
+				kmsBind(bench.client, internal1, 0),
+				call(bench.client, kmsPort(internal1), 1, dcerpc.KMS, 0, decode.Answered),
+				exchange(bench.client, internal1, 1, decode.Answered),
+				ended(bench.client, kmsPort(internal1), 1),
+				took(bench.client, internal1, 2, samr),
+				call(bench.client, internal1, 2, samr, 5, decode.Answered),
+				call(bench.client, internal1, 2, samr, 5, decode.Answered),
+				ended(bench.client, internal1, 3),
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				v.Handle(events[i%len(events)])
+			}
+		})
+	}
+}
