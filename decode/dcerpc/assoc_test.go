@@ -197,10 +197,27 @@ func TestTrap12BigEndianAssociation(t *testing.T) {
 	a := newTalk(Config{Stubs: keepAll})
 	a.client(be.bind(1, offer(1, samrSyntax, NDR32))).server(le.bindAck(1, accept(NDR32)))
 	a.client(be.request(whole, 2, 1, 64, "q")).server(le.response(whole, 2, 1, "a"))
+	a.client(be.request(whole, 3, 1, 64, "")).server(be.response(whole, 3, 1, ""))
 	check(t, a.end(),
 		"bind 1 accepted [1=samr/1.0:acceptance(ndr32)] @1-2",
 		`request 2 ctx 1 samr/1.0 op 64 ndr32 stub "q"`,
-		`call 2 ctx 1 samr/1.0 op 64 ndr32 answered 1/1 bytes 1/1 stubs "q" "a" big @3-4`)
+		`call 2 ctx 1 samr/1.0 op 64 ndr32 answered 1/1 bytes 1/1 stubs "q" "a" big reply-in-the-other-order @3-4`,
+		`request 3 ctx 1 samr/1.0 op 64 ndr32 stub ""`,
+		"1 byte-order-changed! at 4",
+		`call 3 ctx 1 samr/1.0 op 64 ndr32 answered 1/1 bytes 0/0 stubs "" "" big @5-6`)
+}
+
+func TestTransferSyntaxOfAContextThatNobodyAnsweredIsTheOneOffered(t *testing.T) {
+	a := newTalk(Config{})
+	a.client(le.bind(1, offer(0, samrSyntax, NDR32), offer(1, samrSyntax, NDR64), offer(2, samrSyntax, NDR64, NDR32)))
+	for id := range uint16(3) {
+		a.client(le.request(whole, 2+uint32(id), id, 7, ""))
+	}
+	check(t, a.end(),
+		"bind 1 unanswered [0=samr/1.0 1=samr/1.0 2=samr/1.0] @1-0",
+		"call 2 ctx 0 samr/1.0 op 7 unanswered 1/0 bytes 0/0 @2-0",
+		"call 3 ctx 1 samr/1.0 op 7 ndr64? unanswered 1/0 bytes 0/0 @3-0",
+		"call 4 ctx 2 samr/1.0 op 7 unanswered 1/0 bytes 0/0 @4-0")
 }
 
 func TestTrap13ByteOrderThatChangesIsTold(t *testing.T) {

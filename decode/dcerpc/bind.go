@@ -156,7 +156,10 @@ func (a *Assoc) commit(side int, item *ContextItem, w word, h Handler) {
 		iface: item.Abstract,
 		id:    item.ID,
 		word:  w,
-		ndr64: w == accepted && item.Accepted.UUID == NDR64.UUID,
+		ndr64: item.wide(),
+	}
+	if w == accepted {
+		c.ndr64 = item.Accepted.UUID == NDR64.UUID
 	}
 }
 

@@ -76,8 +76,9 @@ type Call struct {
 	Interface Syntax // valid iff Known
 	Known     bool   // a bind or alter_context that names the context was seen
 	Accepted  bool   // and the server accepted it
-	NDR64     bool   // transfer syntax of the stubs; valid iff Accepted
-	BigEndian bool   // of the request; of the reply if ReplyOnly
+	NDR64     bool   // transfer syntax of the stubs; if not Accepted, of what the client offered
+	BigEndian bool   // of the request
+	ReplyBig  bool   // of the reply's last fragment seen: big-endian too
 	HasObject bool
 	ReplyOnly bool // the request was not seen
 	Cancelled bool // the client sent co_cancel

@@ -24,6 +24,18 @@ type ContextItem struct {
 	Accepted Syntax // the transfer syntax taken; valid iff Result is Acceptance
 }
 
+// wide tells whether the client left the server no other syntax than NDR64.
+func (x *ContextItem) wide() bool {
+	found := false
+	for _, t := range x.Transfer {
+		if t.UUID == NDR32.UUID {
+			return false
+		}
+		found = found || t.UUID == NDR64.UUID
+	}
+	return found
+}
+
 // AuthType is the security provider of a verifier (MS-RPCE 2.2.1.1.7).
 type AuthType uint8
 

@@ -245,7 +245,7 @@ func (r *record) Call(c *Call) {
 	for _, f := range []struct {
 		set  bool
 		name string
-	}{{c.ReplyOnly, "replyonly"}, {c.Cancelled, "cancelled"}, {c.Orphaned, "orphaned"}, {c.Partial, "partial"}, {c.BigEndian, "big"}} {
+	}{{c.ReplyOnly, "replyonly"}, {c.Cancelled, "cancelled"}, {c.Orphaned, "orphaned"}, {c.Partial, "partial"}, {c.BigEndian, "big"}, {c.ReplyFragments > 0 && c.ReplyBig != c.BigEndian, "reply-in-the-other-order"}} {
 		if f.set {
 			s += " " + f.name
 		}
@@ -296,6 +296,8 @@ func callName(c *Call) string {
 		s += " ndr64"
 	case c.Accepted:
 		s += " ndr32"
+	case c.NDR64:
+		s += " ndr64?"
 	}
 	return s
 }

@@ -109,7 +109,7 @@ func (a *Assoc) resolve(c *call, side int) Anomaly {
 		}
 	}
 	if item := s.offered(c.ContextID, side); item != nil {
-		c.Known, c.Interface, c.tentative = true, item.Abstract, true
+		c.Known, c.NDR64, c.Interface, c.tentative = true, item.wide(), item.Abstract, true
 		return 0
 	}
 	if x != nil {
@@ -197,7 +197,7 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 		c = s.open(p.CallID, side^1)
 		i = len(s.keys) - 1
 		c.ReplyOnly, c.whole = true, true
-		c.ContextID, c.BigEndian = p.ContextID, p.BigEndian
+		c.ContextID = p.ContextID
 		if x := s.context(p.ContextID); x != nil {
 			c.Known, c.Accepted, c.NDR64, c.Interface = true, x.word == accepted, x.ndr64, x.iface
 		}
@@ -227,6 +227,7 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 		h.Anomaly(side, trouble, 12)
 	}
 	c.ReplyFragments++
+	c.ReplyBig = p.BigEndian
 	c.ReplyLen += len(p.Stub)
 	c.Answer = at
 	if c.keep > 0 && !c.noReply && !fault {
