@@ -34,6 +34,9 @@ func isDCName(name string) bool {
 	return strings.Contains(name, "._msdcs.") || strings.HasSuffix(name, "._msdcs")
 }
 
+// nxDomain is the RCODE that says that there is no such name (RFC 1035 4.1.1).
+const nxDomain = 3
+
 // lookupClimb raises an alert for an SRV lookup that climbs. One that named
 // hosts is of the rule's severity; of another it is only known that the DNS
 // server could be asked.
@@ -51,7 +54,7 @@ func lookupClimb(c *alerts.Context, e *decode.SRVLookup, of string) {
 	switch {
 	case told:
 		result = "and was told of " + strings.Join(targets(e.Message.SRV), ", ")
-	case e.Outcome == decode.Answered:
+	case e.Outcome == decode.Answered, e.Message != nil && e.Message.RCode == nxDomain:
 		result = "and was told of none"
 	case e.Outcome == decode.Refused:
 		result = "and was refused"

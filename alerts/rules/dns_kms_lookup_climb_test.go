@@ -11,6 +11,8 @@ import (
 func TestDNSKMSLookupClimb(t *testing.T) {
 	t.Parallel()
 	record := srv("kms1.corp.example", 1688, internal2)
+	missing := lookup(dmz1, internal1, vlmcs, 0, decode.Refused)
+	missing.Message.RCode = nxDomain
 	for _, c := range []struct {
 		name   string
 		config alerts.Config
@@ -23,6 +25,8 @@ func TestDNSKMSLookupClimb(t *testing.T) {
 		{"a refused one is less", alerts.Config{}, []decode.Event{lookup(dmz1, internal1, vlmcs, 0, decode.Refused)},
 			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) asked the DNS server 10.0.0.1 (internal), which is in a more trusted zone, for KMS hosts, and was refused", map[string]any{"dns_rcode": uint64(5)}}}},
 		{"an empty answer is less", alerts.Config{}, []decode.Event{lookup(dmz1, internal1, vlmcs, 0, decode.Answered)},
+			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) asked the DNS server 10.0.0.1 (internal), which is in a more trusted zone, for KMS hosts, and was told of none", nil}}},
+		{"so is a name that there is not", alerts.Config{}, []decode.Event{missing},
 			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) asked the DNS server 10.0.0.1 (internal), which is in a more trusted zone, for KMS hosts, and was told of none", nil}}},
 		{"silence is less", alerts.Config{}, []decode.Event{lookup(outside1, internal1, "_vlmcs._tcp", 0, decode.Unanswered)},
 			[]want{{alerts.Low, 1, "198.51.100.1 (unknown) asked the DNS server 10.0.0.1 (internal), which is in a more trusted zone, for KMS hosts, and no answer was seen", nil}}},

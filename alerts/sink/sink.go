@@ -140,8 +140,8 @@ func times(a *alerts.Alert) string {
 		return "once"
 	}
 	s := strconv.FormatUint(a.Count, 10) + " times"
-	if d := time.Duration(a.Last - a.First); d > 0 {
-		s += " within " + d.Round(time.Millisecond).String()
+	if d := time.Duration(a.Last - a.First).Round(time.Millisecond); d > 0 {
+		s += " within " + d.String()
 	}
 	return s
 }
