@@ -29,7 +29,7 @@ type Config struct {
 	IdleTCP int64 // nanoseconds without a frame after which a TCP flow ends; 10 minutes
 	IdleUDP int64 // the same for UDP, and how long a DNS query waits; 30 seconds
 
-	Seed uint64 // of the flow tables' hash; random on a live network
+	Seed uint64 // of hashes that an attacker must not foresee; events do not depend on it
 }
 
 const second = int64(1e9)

@@ -51,6 +51,7 @@ func newLimits(c *Config) *limits {
 	return &limits{
 		flows: max(c.MaxFlows/shards, 16),
 		stream: stream.Config{
+			Seed:       c.Seed,
 			MaxPerFlow: c.MaxWaiting,
 			// A shard may take more than its even share: bulk is seldom spread evenly.
 			MaxTotal: max(c.MaxReassembly/shards*4, c.MaxWaiting*2),

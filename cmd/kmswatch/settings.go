@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 
 	"kmswatch/alerts"
@@ -74,6 +75,7 @@ func engineConfig(c *config.Config) decode.Config {
 		MaxReassembly: int(c.Limits.ReassemblyTotal),
 		MaxFragments:  c.Limits.Fragments,
 		MaxCalls:      c.Limits.Calls,
+		Seed:          rand.Uint64(),
 	}
 	for _, h := range c.Inventory.KMSHosts {
 		out.KMSPorts = append(out.KMSPorts, h.Ports...)
