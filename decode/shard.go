@@ -205,6 +205,8 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 	seg := stream.Segment{Seq: p.Seq, Ack: p.Ack, Flags: p.Flags, Payload: p.Payload, Missing: p.Missing, Time: s.time}
 	result := s.stream.Segment(&f.conn, dir, &seg, s)
 	if result == stream.Reused {
+		f.frames[dir]-- // the frame is not that flow's
+		f.bytes[dir] -= uint64(len(p.Payload))
 		s.end(f, Closed)
 		s.begin(f, p, key, dir)
 		f.frames[dir]++
@@ -220,6 +222,9 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		if reason == Reset {
 			// A forged RST must not hide what follows: the record stays, and the
 			// end that goes on sending begins a flow anew.
+			if s.reset.len() >= s.limits.flows {
+				s.forgetReset()
+			}
 			s.reset.push(closed{f, f.ID, s.time})
 			return
 		}
@@ -399,9 +404,12 @@ func (s *shard) end(f *flow, why EndReason) {
 		s.stream.Flush(&f.conn, s)
 	}
 	over := why == Closed || why == Reset || why == Idle
+	if f.Proto == tcp && f.conn.OneSided() {
+		over = false // who was never seen may have answered
+	}
 	if f.assoc != nil {
 		f.assoc.End(s.point(), over, rpcHandler{s})
-		s.assocs = append(s.assocs, f.assoc)
+		s.freeAssoc(f.assoc)
 		f.assoc = nil
 	}
 	s.endQueries(f, over)
@@ -439,14 +447,23 @@ func (s *shard) expire() {
 	before := s.time - timeWait
 	s.ended.forget(before)
 	for c, ok := s.reset.first(); ok && c.time <= before; c, ok = s.reset.first() {
-		s.reset.pop()
-		// The record may serve another flow by now.
-		if c.flow.closed && c.flow.ID == c.id {
-			s.remove(c.flow)
-		}
+		s.forgetReset()
 	}
 	s.expireIdle(s.tcp, s.time-s.limits.idleTCP)
 	s.expireIdle(s.udp, s.time-s.limits.idleUDP)
+}
+
+// forgetReset forgets the flow that a RST closed longest ago.
+func (s *shard) forgetReset() {
+	c, ok := s.reset.first()
+	if !ok {
+		return
+	}
+	s.reset.pop()
+	// The record may serve another flow by now.
+	if c.flow.closed && c.flow.ID == c.id {
+		s.remove(c.flow)
+	}
 }
 
 func (s *shard) expireIdle(t *stream.Table[flow], before int64) {
@@ -475,15 +492,26 @@ func (s *shard) close() {
 }
 
 func (s *shard) newAssoc() *dcerpc.Assoc {
-	var a *dcerpc.Assoc
 	if n := len(s.assocs); n > 0 {
-		a = s.assocs[n-1]
+		a := s.assocs[n-1]
 		s.assocs = s.assocs[:n-1]
-	} else {
-		a = new(dcerpc.Assoc)
+		return a
 	}
+	a := new(dcerpc.Assoc)
 	a.Reset(&s.limits.rpc)
 	return a
+}
+
+// maxFreeAssocs is how many associations a shard keeps for flows to come.
+const maxFreeAssocs = 64
+
+// freeAssoc takes an association back. It is reset at once: an idle one keeps
+// little memory, one that has just ended may hold a lot.
+func (s *shard) freeAssoc(a *dcerpc.Assoc) {
+	if len(s.assocs) < maxFreeAssocs {
+		a.Reset(&s.limits.rpc)
+		s.assocs = append(s.assocs, a)
+	}
 }
 
 // closed is a flow that a RST closed, by its id at that time.
@@ -512,7 +540,7 @@ func (e *ended) add(hash uint64, time int64) {
 	if e.times == nil {
 		e.times = make(map[uint64]int64)
 	}
-	if len(e.times) >= maxEnded {
+	if e.queue.len() >= maxEnded { // one flow may be in it many times
 		if oldest, ok := e.queue.first(); ok {
 			e.forget(oldest.time)
 		}
@@ -559,3 +587,5 @@ func (q *queue[T]) first() (v T, ok bool) {
 }
 
 func (q *queue[T]) pop() { q.next++ }
+
+func (q *queue[T]) len() int { return len(q.items) - q.next }
