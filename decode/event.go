@@ -56,7 +56,7 @@ type Quality uint8
 
 // What was missing from, or wrong with, the capture of a flow.
 const (
-	MidStream    Quality = 1 << iota // the beginning was not seen
+	MidStream    Quality = 1 << iota // the beginning was not seen; that of an association is its bind
 	BytesMissing                     // bytes of the stream are missing
 	OneSided                         // only one direction was seen so far
 	Duplicates                       // frames seen twice, as SPAN ports give them, were removed

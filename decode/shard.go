@@ -94,6 +94,7 @@ type flow struct {
 	client  stream.Dir // direction in which the client sends
 	sure    bool       // by handshake or by PDU, not by port
 	carries carries
+	bind    bool // its first bytes are a bind
 	known   bool // events told of it
 	closed  bool
 	conn    stream.Conn
@@ -329,6 +330,7 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	case dcerpc.Match:
 		f.carries = carriesRPC
 		f.assoc = s.newAssoc()
+		f.bind = dcerpc.PType(b[2]) == dcerpc.TypeBind
 		if !f.conn.MidStream() {
 			f.assoc.FromStart()
 		}
@@ -356,6 +358,11 @@ func (s *shard) emit(e Event, dir stream.Dir) {
 	f.known = true
 	if f.Proto == tcp {
 		f.Quality = f.Quality&(Cut|BytesMissing) | quality(&f.conn)
+		if f.bind {
+			// An association begins with a bind. On ports that nobody told of,
+			// the handshake is no frame of interest.
+			f.Quality &^= MidStream
+		}
 	}
 	*e.Head() = Head{Flow: f.Flow, At: s.pos, Time: s.time, FromServer: dir != f.client}
 	s.out.Handle(e)
@@ -389,7 +396,11 @@ func (s *shard) packetAnomaly(p *packet.Packet) {
 	f := &flow{key: key}
 	f.ID, f.Start, f.Proto = s.seq, s.time, p.Proto
 	f.VLANs, f.Tunnel, f.TunnelID = p.VLANs, Tunnel(p.Tunnel), p.TunnelID
-	s.setClient(f, s.guessClient(&key), false)
+	client := s.guessClient(&key)
+	if p.SrcPort == 0 && p.DstPort == 0 {
+		client = dir // a fragment has no ports to go by
+	}
+	s.setClient(f, client, false)
 	s.cur = f
 	s.tell(ProtoPacket, p.Anomaly.String(), p.Anomaly.Evasive(), 0, dir)
 }
