@@ -2,6 +2,7 @@ package decode
 
 import (
 	"encoding/binary"
+	"hash/maphash"
 	"math/bits"
 	"net/netip"
 
@@ -45,6 +46,7 @@ type limits struct {
 	rpc              dcerpc.Config
 	idleTCP, idleUDP int64
 	messages         bool
+	seed             maphash.Seed
 }
 
 func newLimits(c *Config) *limits {
@@ -64,6 +66,7 @@ func newLimits(c *Config) *limits {
 		idleTCP:  c.IdleTCP,
 		idleUDP:  c.IdleUDP,
 		messages: c.Messages,
+		seed:     maphash.MakeSeed(),
 	}
 }
 
@@ -99,7 +102,8 @@ type flow struct {
 	closed  bool
 	conn    stream.Conn
 	assoc   *dcerpc.Assoc // iff carriesRPC
-	queries []query       // DNS questions without an answer, oldest first
+	queries []query       // DNS questions, oldest first
+	adrift  [2]bool       // DNS over TCP: the next byte need not begin a message
 	frames  [2]uint64     // by direction
 	bytes   [2]uint64
 }
@@ -198,11 +202,11 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 	if p.Missing > 0 {
 		f.Quality |= Cut
 	}
+	s.cut = p.Missing > 0 && len(p.Payload) > 0
 	if p.Proto == udp {
 		s.datagram(f, dir, p.Payload)
 		return
 	}
-	s.cut = p.Missing > 0 && len(p.Payload) > 0
 	seg := stream.Segment{Seq: p.Seq, Ack: p.Ack, Flags: p.Flags, Payload: p.Payload, Missing: p.Missing, Time: s.time}
 	result := s.stream.Segment(&f.conn, dir, &seg, s)
 	if result == stream.Reused {
@@ -309,7 +313,7 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 		}
 		return used
 	case carriesDNS:
-		return s.dnsStream(f, dir, b)
+		return s.dnsStream(f, dir, b, boundary)
 	}
 	return len(b)
 }
@@ -319,6 +323,8 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	if f.Server.Port == portDNS || f.Client.Port == portDNS {
 		f.carries = carriesDNS
+		lost := f.conn.MidStream() || f.conn.Missing()
+		f.adrift = [2]bool{lost, lost}
 		return true
 	}
 	if !boundary && f.conn.MidStream() {
@@ -350,6 +356,7 @@ func (s *shard) Gap(dir stream.Dir, _ int64) {
 	if s.cur.carries == carriesRPC {
 		s.cur.assoc.Gap(int(dir), s.point(), rpcHandler{s})
 	}
+	s.cur.adrift[dir] = true
 }
 
 // emit tells of an event of the current flow.
@@ -363,6 +370,11 @@ func (s *shard) emit(e Event, dir stream.Dir) {
 			// the handshake is no frame of interest.
 			f.Quality &^= MidStream
 		}
+	}
+	if f.Proto == udp && (f.frames[0] == 0 || f.frames[1] == 0) {
+		f.Quality |= OneSided
+	} else if f.Proto == udp {
+		f.Quality &^= OneSided
 	}
 	*e.Head() = Head{Flow: f.Flow, At: s.pos, Time: s.time, FromServer: dir != f.client}
 	s.out.Handle(e)
