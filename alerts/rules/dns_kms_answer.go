@@ -14,7 +14,8 @@ import (
 // dnsKMSAnswer finds answers that send KMS clients to where the inventory knows
 // no KMS host. Where none is configured there is nothing to compare with, and
 // an answer is only worth knowing. A record without addresses is judged by its
-// name, if the configuration names every KMS host.
+// name, if the configuration names every KMS host. An answer that tells of more
+// places than a person would read gives one alert.
 type dnsKMSAnswer struct{}
 
 func (dnsKMSAnswer) Info() alerts.Info {
@@ -36,42 +37,64 @@ func (dnsKMSAnswer) Evaluate(c *alerts.Context, e decode.Event) {
 	if x.Message == nil || x.Outcome != decode.Answered {
 		return
 	}
-	asked := isKMSName(x.Name)
+	strange := 0
 	for i := range x.Message.SRV {
-		r := &x.Message.SRV[i]
-		if !isKMSName(r.Name) && !(asked && r.Section == dns.Answer) || r.Target == "." {
-			continue // "." says that there is no such service (RFC 2782)
+		if unlisted(c, x, i) != known {
+			strange++
 		}
-		wrong := mismatch(c.Inventory, r)
+	}
+	for i := range x.Message.SRV {
+		wrong := unlisted(c, x, i)
 		if wrong == known {
 			continue
 		}
-		severity := alerts.Severity(0)
+		r := &x.Message.SRV[i]
+		fold := alerts.Fold{By: alerts.ServerAlone, Key: r.Target}
+		switch {
+		case strange > shown:
+			fold.Key = "many"
+		case wrong == unknownPort:
+			fold.Key = "port" // beside a target's address that is not known
+		}
 		if unconfigured(c) {
-			severity = alerts.Informational
+			fold.Severity = alerts.Informational
 		}
-		f := c.Raise(alerts.Fold{By: alerts.ServerAlone, Severity: severity, Key: r.Target})
-		if f == nil {
-			continue
+		if f := c.Raise(fold); f != nil {
+			what := [...]string{
+				unknownHost:    "the inventory has no such KMS host",
+				unknownAddress: "the inventory has no KMS host at such an address",
+				unknownPort:    "the inventory has another port for it",
+			}[wrong]
+			if unconfigured(c) {
+				what = "no KMS host is configured"
+			}
+			if strange > shown {
+				what += fmt.Sprintf(", nor at %d other places that it told of", strange-1)
+			}
+			f.Say("the DNS server %v told %v that KMS is at %s, and %s", c.Server, c.Client, place(r), what)
+			lookupFacts(f, x)
+			f.Add("srv_target", r.Target)
+			f.Add("srv_port", r.Port)
+			f.Add("srv_ttl", r.TTL)
+			if len(r.Addresses) > 0 {
+				f.Add("srv_addresses", addresses(r.Addresses))
+				f.Add("srv_zone", c.Party(r.Addresses[0]).Zone.Name)
+			}
 		}
-		what := [...]string{
-			unknownHost:    "the inventory has no such KMS host",
-			unknownAddress: "the inventory has no KMS host at such an address",
-			unknownPort:    "the inventory has another port for it",
-		}[wrong]
-		if unconfigured(c) {
-			what = "no KMS host is configured"
-		}
-		f.Say("the DNS server %v told %v that KMS is at %s, and %s", c.Server, c.Client, place(r), what)
-		lookupFacts(f, x)
-		f.Add("srv_target", r.Target)
-		f.Add("srv_port", r.Port)
-		f.Add("srv_ttl", r.TTL)
-		if len(r.Addresses) > 0 {
-			f.Add("srv_addresses", addresses(r.Addresses))
-			f.Add("srv_zone", c.Party(r.Addresses[0]).Zone.Name)
+		if strange > shown {
+			return // one alert for so many
 		}
 	}
+}
+
+// unlisted compares a record of an answer with the inventory. One that does
+// not say where KMS is counts as known.
+func unlisted(c *alerts.Context, x *decode.SRVLookup, i int) wrongness {
+	r := &x.Message.SRV[i]
+	if !isKMSName(r.Name) && !(isKMSName(x.Name) && r.Section == dns.Answer) || r.Target == "." {
+		return known // "." says that there is no such service (RFC 2782)
+	}
+	return mismatch(c.Inventory, r)
 }
 
 // wrongness is what of a record the inventory does not know.

@@ -81,18 +81,20 @@ func (kmsForeignInterface) Evaluate(c *alerts.Context, e decode.Event) {
 		if onPort {
 			where = fmt.Sprintf("the KMS port %d of %v", c.Server.Port, c.Server)
 		}
-		result := "no answer was seen"
+		outcome, result := b.Outcome, "no answer was seen"
 		switch {
 		case accepted:
 			result = "it was accepted"
-		case b.Outcome == decode.Nak, b.Outcome == decode.Rejected, answered:
+		case answered:
+			outcome, result = decode.Rejected, "it was rejected"
+		case b.Outcome == decode.Nak, b.Outcome == decode.Rejected:
 			result = "it was rejected"
 		}
 		f.Say("%v bound %s on %s, and %s", c.Client, name, where, result)
 		f.Add("interface", u)
 		f.Add("interface_name", interfaceName(u))
 		f.Add("interface_version", fmt.Sprintf("%d.%d", x.Abstract.Major, x.Abstract.Minor))
-		f.Add("outcome", b.Outcome)
+		f.Add("outcome", outcome)
 		f.Add("port", c.Server.Port)
 	}
 }
