@@ -1,0 +1,353 @@
+package rules
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"kmswatch/alerts"
+	"kmswatch/alerts/config"
+	"kmswatch/alerts/inventory"
+	"kmswatch/capture"
+	"kmswatch/capture/capturetest"
+	"kmswatch/capture/pcapfile"
+	"kmswatch/decode"
+)
+
+var update = flag.Bool("update", false, "rewrite what the failing golden cases want")
+
+// captures is the pool of captures; its MANIFEST.tsv says what each shows.
+const captures = "../../decode/testdata/captures"
+
+// TestGoldenCases replays the cases of testdata/<rule>/*.txtar. The first lines
+// of a case say what it shows; its files are config.yaml, captures (names from
+// the pool, one a line, replayed as one run) and want.ndjson: the alerts of that
+// rule when they end, one a line. A case named quiet-* wants none.
+//
+// Each case is replayed three ways: in whole batches; frame by frame, with each
+// frame's memory spoilt once it is given back; and with eight workers.
+func TestGoldenCases(t *testing.T) {
+	for _, path := range glob(t, "testdata/*/*.txtar") {
+		rule := filepath.Base(filepath.Dir(path))
+		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
+		t.Run(rule+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			g := readCase(t, path)
+			conf := load(t, path, g.file(t, "config.yaml"))
+			paths := strings.Fields(g.file(t, "captures"))
+			for i := range paths {
+				paths[i] = filepath.Join(captures, paths[i])
+			}
+			got := lines(replayed(t, conf, rule, 1, plain, paths...))
+			for how, again := range map[string]string{
+				"frame by frame":     lines(replayed(t, conf, rule, 1, spoilt, paths...)),
+				"with eight workers": lines(replayed(t, conf, rule, 8, plain, paths...)),
+			} {
+				if d := cmp.Diff(got, again); d != "" {
+					t.Errorf("%s it gives other alerts:\n%s", how, d)
+				}
+			}
+			if quiet := strings.HasPrefix(name, "quiet-"); quiet != (got == "") {
+				t.Errorf("quiet is %v, and the rule gives:\n%s", quiet, got)
+			}
+			g.compare(t, "want.ndjson", got)
+		})
+	}
+}
+
+// TestEveryRuleHasACaseThatFiresAndOneThatIsQuiet also finds cases of rules
+// that are no more.
+func TestEveryRuleHasACaseThatFiresAndOneThatIsQuiet(t *testing.T) {
+	fires, quiet := make(map[string]bool), make(map[string]bool)
+	for _, path := range glob(t, "testdata/*/*.txtar") {
+		of := fires
+		if strings.HasPrefix(filepath.Base(path), "quiet-") {
+			of = quiet
+		}
+		of[filepath.Base(filepath.Dir(path))] = true
+	}
+	for _, r := range All() {
+		id := r.Info().ID
+		if !fires[id] {
+			t.Errorf("%s: no case that fires", id)
+		}
+		if !quiet[id] {
+			t.Errorf("%s: no case that is quiet", id)
+		}
+		delete(fires, id)
+		delete(quiet, id)
+	}
+	for id := range maps.Keys(fires) {
+		t.Errorf("cases of %s, which is no rule", id)
+	}
+	for id := range maps.Keys(quiet) {
+		t.Errorf("cases of %s, which is no rule", id)
+	}
+}
+
+// TestGoldenPool replays each capture of the pool by itself under one
+// configuration, and wants the rules that testdata/pool.txtar lists: what one
+// capture gives beside what it was made for shows there.
+func TestGoldenPool(t *testing.T) {
+	const path = "testdata/pool.txtar"
+	g := readCase(t, path)
+	conf := load(t, path, g.file(t, "config.yaml"))
+	var b strings.Builder
+	for _, capture := range glob(t, captures+"/*.pcap*") {
+		fmt.Fprintf(&b, "%s\n", filepath.Base(capture))
+		for _, a := range replayed(t, conf, "", 1, plain, capture) {
+			fmt.Fprintf(&b, "\t%s %s %d: %s\n", a.Rule.ID, a.Severity, a.Count, a.Summary)
+		}
+	}
+	g.compare(t, "want", b.String())
+}
+
+// TestSharedCapturesGiveFewAlerts replays the captures of other projects, when
+// they are there, without a configuration: none may panic, and none may give
+// more alerts than a person would read.
+func TestSharedCapturesGiveFewAlerts(t *testing.T) {
+	const root, most = "../../../shared/captures", 40
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.Type().IsRegular() || !strings.Contains(d.Name(), ".pcap") {
+			return nil
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		t.Run(filepath.ToSlash(rel), func(t *testing.T) {
+			t.Parallel()
+			got := replayed(t, config.Default(), "", 1, plain, path)
+			if len(got) > most {
+				t.Errorf("%d alerts, more than %d", len(got), most)
+			}
+			for _, a := range got {
+				t.Logf("%s %s %d: %s", a.Rule.ID, a.Severity, a.Count, a.Summary)
+			}
+		})
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%s: nothing there (%v)", pattern, err)
+	}
+	return paths
+}
+
+// golden is a case's file.
+type golden struct {
+	path    string
+	archive *txtar.Archive
+}
+
+func readCase(t *testing.T, path string) golden {
+	t.Helper()
+	a, err := txtar.ParseFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(bytes.TrimSpace(a.Comment)) == 0 {
+		t.Errorf("%s does not say what it shows", path)
+	}
+	return golden{path, a}
+}
+
+// find gives a file of the case, nil if there is none.
+func (g golden) find(name string) *txtar.File {
+	for i := range g.archive.Files {
+		if g.archive.Files[i].Name == name {
+			return &g.archive.Files[i]
+		}
+	}
+	return nil
+}
+
+func (g golden) file(t *testing.T, name string) string {
+	t.Helper()
+	f := g.find(name)
+	if f == nil {
+		t.Fatalf("%s has no file %s", g.path, name)
+	}
+	return string(f.Data)
+}
+
+// compare holds what came against a file of the case, which -update rewrites
+// if they differ.
+func (g golden) compare(t *testing.T, name, got string) {
+	t.Helper()
+	f := g.find(name)
+	if f == nil {
+		g.archive.Files = append(g.archive.Files, txtar.File{Name: name})
+		f = g.find(name)
+	}
+	d := cmp.Diff(string(f.Data), got)
+	if d == "" {
+		return
+	}
+	if !*update {
+		t.Errorf("%s: -want +got; -update rewrites it\n%s", g.path, d)
+		return
+	}
+	f.Data = []byte(got)
+	if err := os.WriteFile(g.path, txtar.Format(g.archive), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func load(t *testing.T, path, yaml string) *config.Config {
+	t.Helper()
+	var infos []alerts.Info
+	for _, r := range All() {
+		infos = append(infos, r.Info())
+	}
+	c, err := config.Load(path, strings.NewReader(yaml), infos)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Ways to give frames.
+func plain(s capture.Source) capture.Source  { return s }
+func spoilt(s capture.Source) capture.Source { return capturetest.Poison(capturetest.One(s)) }
+
+// replayed gives the alerts of captures when they end, of one rule or, without
+// a name, of all. All rules are on.
+func replayed(t *testing.T, c *config.Config, rule string, workers int, way func(capture.Source) capture.Source, paths ...string) []*alerts.Alert {
+	t.Helper()
+	src, err := pcapfile.Open(paths, pcapfile.Options{Report: func(p *pcapfile.Problem) {
+		if p.Failed {
+			t.Error(p)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+
+	// As cmd/kmswatch wires it.
+	settings := maps.Clone(c.Rules)
+	if settings == nil {
+		settings = make(map[string]alerts.Settings)
+	}
+	climb := settings[ZoneClimb]
+	for _, a := range c.Allow {
+		climb.Exceptions = append(climb.Exceptions, alerts.Exception{ClientZone: a.From, ServerZone: a.To, Interfaces: a.Interfaces})
+	}
+	settings[ZoneClimb] = climb
+	var got []*alerts.Alert
+	v, err := alerts.New(alerts.Config{
+		Rules:     All(),
+		Settings:  settings,
+		Zones:     c.Zones,
+		Inventory: inventory.New(c.Inventory),
+		File:      func(i int32) string { return filepath.Base(src.File(int(i))) },
+		Out: func(a *alerts.Alert) {
+			if a.Stage == alerts.Ended && (rule == "" || a.Rule.ID == rule) {
+				got = append(got, a.Clone())
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := decode.Config{Workers: workers}
+	for _, h := range c.Inventory.KMSHosts {
+		engine.KMSPorts = append(engine.KMSPorts, h.Ports...)
+	}
+	e := decode.New(engine, v)
+	from, frames := way(src), make([]capture.Frame, 64)
+	for err == nil {
+		var n int
+		n, err = from.Read(frames)
+		for i := range frames[:n] {
+			e.Feed(&frames[i])
+		}
+	}
+	if err != io.EOF {
+		t.Error(err)
+	}
+	e.Close()
+	v.Close()
+	return got
+}
+
+// lines writes alerts as a person reviews them: what names the parties, what is
+// said of them, and on what it stands.
+func lines(all []*alerts.Alert) string {
+	type line struct {
+		Rule     string          `json:"rule"`
+		Severity string          `json:"severity"`
+		Count    uint64          `json:"count"`
+		Client   string          `json:"client"`
+		Server   string          `json:"server"`
+		Clients  int             `json:"clients,omitempty"` // where there are several
+		Servers  int             `json:"servers,omitempty"`
+		Summary  string          `json:"summary"`
+		Facts    json.RawMessage `json:"facts"`
+		Frames   []string        `json:"frames"`
+		Quality  []string        `json:"quality,omitempty"`
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	for _, a := range all {
+		l := line{
+			Rule: a.Rule.ID, Severity: a.Severity.String(), Count: a.Count,
+			Client: a.Client.String(), Server: fmt.Sprintf("%v port %d", a.Server, a.Server.Port),
+			Summary: a.Summary, Facts: facts(a.Facts), Quality: a.Quality.Names(),
+		}
+		if a.Clients.Count > 1 {
+			l.Clients = a.Clients.Count
+		}
+		if a.Servers.Count > 1 {
+			l.Servers = a.Servers.Count
+		}
+		for _, f := range a.Frames {
+			l.Frames = append(l.Frames, fmt.Sprintf("%s:%d", f.File, f.Number))
+		}
+		if err := e.Encode(l); err != nil {
+			panic(err)
+		}
+	}
+	return b.String()
+}
+
+// facts writes an object in the order of the facts.
+func facts(all []alerts.Fact) json.RawMessage {
+	b := []byte{'{'}
+	for i, f := range all {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, err1 := json.Marshal(f.Name)
+		value, err2 := json.Marshal(f.Value)
+		if err := errors.Join(err1, err2); err != nil {
+			panic(err)
+		}
+		b = append(append(append(b, name...), ':'), value...)
+	}
+	return append(b, '}')
+}
