@@ -89,6 +89,7 @@ type Engine struct {
 	ports   portSet
 	kms     portSet
 	flows   flowSet
+	shakes  handshakes
 	seq     uint64 // frames fed so far
 	tick    int64  // time of the next tick
 	shards  [shards]*shard
@@ -142,8 +143,10 @@ func (e *Engine) Feed(f *capture.Frame) {
 	e.frames++
 	e.bytes += uint64(len(f.Data))
 	e.last.File, e.last.Number, e.last.Time = f.File, f.Number, f.Time
-	if f.Time >= e.tick {
+	// Also where the clock was set back. Frames of several queues may come late.
+	if uint64(f.Time-e.tick+backward) >= uint64(backward) {
 		e.advance(f)
+		e.seq++ // the moment comes before the frame in every shard
 	}
 	p := &e.pkt
 	verdict := e.packets.Decode(f, p)
@@ -152,7 +155,7 @@ func (e *Engine) Feed(f *capture.Frame) {
 	}
 	switch verdict {
 	case packet.TCP:
-		if e.wantTCP(p) {
+		if e.wantTCP(f, p) {
 			e.dispatch(f, p)
 		}
 	case packet.UDP:
@@ -162,24 +165,52 @@ func (e *Engine) Feed(f *capture.Frame) {
 	}
 }
 
+// backward is how far behind the newest the time of a frame may be.
+const backward = 60 * second
+
 // wantTCP is the decision that nearly every frame ends at.
-func (e *Engine) wantTCP(p *packet.Packet) bool {
+func (e *Engine) wantTCP(f *capture.Frame, p *packet.Packet) bool {
 	if e.ports.has(p.SrcPort) || e.ports.has(p.DstPort) {
 		return true
 	}
-	h := flowBits(p)
+	h := flowHash(p)
 	if e.flows.has(h) {
 		return true
 	}
-	if len(p.Payload) >= dcerpcHeader && dcerpc.Probe(p.Payload) == dcerpc.Match {
+	if p.Flags&packet.SYN != 0 {
+		e.shakes.note(h, p)
+		return false
+	}
+	// Too few bytes to tell are enough: who sends a header in pieces may hide it.
+	if len(p.Payload) > 0 && dcerpc.Probe(p.Payload) != dcerpc.No {
 		e.flows.add(h)
+		e.replayHandshake(f, p, h)
 		return true
 	}
 	return false
 }
 
-// dcerpcHeader is the length of the common header, C706 12.6.3.1.
-const dcerpcHeader = 16
+// replayHandshake gives the shard the handshake that went before the first PDU
+// of a flow, so that the flow is not taken for one in mid-stream.
+func (e *Engine) replayHandshake(f *capture.Frame, p *packet.Packet, h uint64) {
+	shake := e.shakes.before(h, p)
+	if shake == nil {
+		return
+	}
+	var q packet.Packet
+	for i := range shake.seq {
+		q = *p
+		q.Payload, q.Missing, q.Reassembled = nil, 0, false
+		q.Seq, q.Ack, q.Flags = shake.seq[i], 0, packet.SYN
+		if i == 1 {
+			q.Ack, q.Flags = shake.seq[0]+1, packet.SYN|packet.ACK
+		}
+		if fromClient := shake.sentBy(p); fromClient == (i == 1) {
+			q.Src, q.Dst, q.SrcPort, q.DstPort = p.Dst, p.Src, p.DstPort, p.SrcPort
+		}
+		e.dispatch(f, &q)
+	}
+}
 
 func (e *Engine) dispatch(f *capture.Frame, p *packet.Packet) {
 	e.sent++
@@ -203,6 +234,9 @@ func (e *Engine) odd(f *capture.Frame, p *packet.Packet) {
 	}
 	s.at(e.seq, Position{f.File, f.Number}, f.Time)
 	s.packetAnomaly(p)
+	if e.pool != nil {
+		e.pool.told()
+	}
 }
 
 // advance lets time pass in every shard once a second, so that what waits ends
@@ -262,17 +296,17 @@ type flowSet struct {
 	turned   int64 // time of the last change of generation
 }
 
-func (s *flowSet) add(h uint32) { s.now[h>>6] |= 1 << (h & 63) }
+func (s *flowSet) add(h uint64) { s.now[h>>52] |= 1 << (h >> 46 & 63) }
 
-func (s *flowSet) has(h uint32) bool {
-	bit := uint64(1) << (h & 63)
-	if s.now[h>>6]&bit != 0 {
+func (s *flowSet) has(h uint64) bool {
+	bit := uint64(1) << (h >> 46 & 63)
+	if s.now[h>>52]&bit != 0 {
 		return true
 	}
-	if s.old[h>>6]&bit == 0 {
+	if s.old[h>>52]&bit == 0 {
 		return false
 	}
-	s.now[h>>6] |= bit
+	s.now[h>>52] |= bit
 	return true
 }
 
@@ -284,4 +318,49 @@ func (s *flowSet) age(now, idle int64) {
 		s.old, s.now = s.now, [len(s.now)]uint64{}
 		s.turned = now
 	}
+}
+
+// handshakes remembers the last handshakes on ports that none would guess, each
+// in a place that its flow's hash decides: a later one overwrites an earlier.
+type handshakes [1 << 15]handshake
+
+type handshake struct {
+	hash  uint64
+	seq   [2]uint32 // of SYN and of SYN-ACK
+	addr  [4]byte   // end of the client's address
+	port  uint16    // the client's
+	state uint8     // SYN seen, then SYN-ACK too
+}
+
+// note takes a SYN or a SYN-ACK.
+func (s *handshakes) note(h uint64, p *packet.Packet) {
+	e := &s[h&uint64(len(s)-1)]
+	if p.Flags&packet.ACK == 0 {
+		*e = handshake{hash: h, seq: [2]uint32{p.Seq}, addr: [4]byte(p.Src[12:]), port: p.SrcPort, state: 1}
+		return
+	}
+	if e.hash == h && e.state == 1 && p.Ack == e.seq[0]+1 && !e.sentBy(p) {
+		e.seq[1], e.state = p.Seq, 2
+	}
+}
+
+// before gives the handshake that ended right before p, or nil.
+func (s *handshakes) before(h uint64, p *packet.Packet) *handshake {
+	e := &s[h&uint64(len(s)-1)]
+	if e.hash != h || e.state != 2 {
+		return nil
+	}
+	side := 1
+	if e.sentBy(p) {
+		side = 0
+	}
+	if p.Seq != e.seq[side]+1 {
+		return nil
+	}
+	return e
+}
+
+// sentBy tells whether the client of the handshake sent p.
+func (e *handshake) sentBy(p *packet.Packet) bool {
+	return p.SrcPort == e.port && [4]byte(p.Src[12:]) == e.addr
 }

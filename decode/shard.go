@@ -19,12 +19,12 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// flowBits is a short symmetric hash of a packet's flow: an index into a
-// flowSet. Addition makes both directions equal.
-func flowBits(p *packet.Packet) uint32 {
+// flowHash is a symmetric hash of a packet's flow, for bitmaps and for tables
+// that may err. Sums make both directions equal.
+func flowHash(p *packet.Packet) uint64 {
 	a := binary.LittleEndian.Uint64(p.Src[8:]) + binary.LittleEndian.Uint64(p.Dst[8:])
 	b := uint64(p.SrcPort)*uint64(p.DstPort) + uint64(p.SrcPort) + uint64(p.DstPort)
-	return uint32(mix(a, b) >> 46)
+	return mix(a, b)
 }
 
 // shardOf does not take the seed: which flows share a bound must not change
@@ -97,8 +97,9 @@ type flow struct {
 	client  stream.Dir // direction in which the client sends
 	sure    bool       // by handshake or by PDU, not by port
 	carries carries
-	bind    bool // its first bytes are a bind
-	known   bool // events told of it
+	bind    bool      // its first bytes are a bind
+	opened  [2]uint32 // what acknowledges the SYN of each direction; 0 none, or 1 in 2^32
+	known   bool      // events told of it
 	closed  bool
 	conn    stream.Conn
 	assoc   *dcerpc.Assoc // iff carriesRPC
@@ -126,7 +127,9 @@ type shard struct {
 	pos  Position
 	time int64
 	cur  *flow
-	cut  bool // the snap length cut its payload
+	dir  stream.Dir
+	cut  bool           // the snap length cut its payload
+	late stream.Anomaly // of a flow that has ended, for the one that goes on
 
 	// Scratch of the events: each is overwritten by the next of its kind.
 	pdu        PDU
@@ -188,6 +191,10 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		if p.Proto == tcp && p.Flags&stream.SYN == 0 && (len(p.Payload) == 0 || s.ended.has(hash)) {
 			return
 		}
+		// Nor does a flow that is here for a bit that it shares with another.
+		if p.Proto == tcp && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
+			return
+		}
 		if table.Len() >= table.Max() {
 			s.evict(table)
 		}
@@ -202,10 +209,13 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 	if p.Missing > 0 {
 		f.Quality |= Cut
 	}
-	s.cut = p.Missing > 0 && len(p.Payload) > 0
+	s.cut, s.dir = p.Missing > 0 && len(p.Payload) > 0, dir
 	if p.Proto == udp {
 		s.datagram(f, dir, p.Payload)
 		return
+	}
+	if p.Flags&stream.SYN != 0 && !f.sure {
+		s.handshake(f, p, dir)
 	}
 	seg := stream.Segment{Seq: p.Seq, Ack: p.Ack, Flags: p.Flags, Payload: p.Payload, Missing: p.Missing, Time: s.time}
 	result := s.stream.Segment(&f.conn, dir, &seg, s)
@@ -214,8 +224,15 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		f.bytes[dir] -= uint64(len(p.Payload))
 		s.end(f, Closed)
 		s.begin(f, p, key, dir)
+		if p.Flags&stream.SYN != 0 {
+			s.handshake(f, p, dir)
+		}
 		f.frames[dir]++
 		f.bytes[dir] += uint64(len(p.Payload))
+		if s.late != 0 {
+			s.Anomaly(dir, s.late)
+			s.late = 0
+		}
 		result = s.stream.Segment(&f.conn, dir, &seg, s)
 	}
 	if result == stream.Closed && !f.closed {
@@ -260,19 +277,37 @@ func (s *shard) begin(f *flow, p *packet.Packet, key *stream.Key, dir stream.Dir
 	s.stats.Flows++
 	switch {
 	case p.Proto == tcp && p.Flags&(stream.SYN|stream.ACK) == stream.SYN:
-		s.setClient(f, dir, true)
+		s.setClient(f, dir, false)
 	case p.Proto == tcp && p.Flags&stream.SYN != 0:
-		s.setClient(f, dir^1, true)
+		s.setClient(f, dir^1, false)
 	default:
 		s.setClient(f, s.guessClient(key), false)
 	}
 }
 
+// handshake takes a SYN. One is cheap to forge, and so is a SYN and ACK; who
+// opened the flow is sure once an answer acknowledges a SYN that was seen.
+func (s *shard) handshake(f *flow, p *packet.Packet, dir stream.Dir) {
+	if p.Flags&stream.ACK == 0 {
+		f.opened[dir] = p.Seq + 1
+		return
+	}
+	if a := f.opened[dir^1]; a != 0 && a == p.Ack {
+		s.setClient(f, dir^1, true)
+	}
+}
+
+// hinted tells whether a flow is on a port that is always of interest.
+func (s *shard) hinted(k *stream.Key) bool { return s.serves(k.LoPort) || s.serves(k.HiPort) }
+
+func (s *shard) serves(port uint16) bool {
+	return s.kms.has(port) || port == portDNS || port == portEPMapper
+}
+
 // guessClient judges by the ports who asks whom: the end on a port that
 // servers use, else the lower one, is the server.
 func (s *shard) guessClient(k *stream.Key) stream.Dir {
-	lo := s.kms.has(k.LoPort) || k.LoPort == portDNS || k.LoPort == portEPMapper
-	hi := s.kms.has(k.HiPort) || k.HiPort == portDNS || k.HiPort == portEPMapper
+	lo, hi := s.serves(k.LoPort), s.serves(k.HiPort)
 	if lo != hi {
 		if lo {
 			return 1
@@ -308,8 +343,11 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 	switch f.carries {
 	case carriesRPC:
 		used := s.rpc(f, dir, b, boundary)
-		if s.cut && used < len(b) {
-			f.assoc.Cut(int(dir), b[used:], s.point(), rpcHandler{s})
+		if s.cut && dir == s.dir {
+			s.cut = false // what comes after it in this call waited, and is whole
+			if used < len(b) {
+				f.assoc.Cut(int(dir), b[used:], s.point(), rpcHandler{s})
+			}
 		}
 		return used
 	case carriesDNS:
@@ -321,28 +359,29 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 // decide finds what a flow carries from the first bytes of a segment. It
 // returns false when more bytes are needed to tell.
 func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
-	if f.Server.Port == portDNS || f.Client.Port == portDNS {
-		f.carries = carriesDNS
-		lost := f.conn.MidStream() || f.conn.Missing()
-		f.adrift = [2]bool{lost, lost}
+	whole := !f.conn.MidStream() && !f.conn.Missing() && !f.conn.Cut()
+	isDNS := f.Server.Port == portDNS || f.Client.Port == portDNS
+	if !boundary && !whole && !isDNS {
 		return true
 	}
-	if !boundary && f.conn.MidStream() {
-		return true
-	}
-	switch dcerpc.Probe(b) {
+	switch dcerpc.Probe(b) { // first: no DNS message looks like it
 	case dcerpc.More:
 		return false
 	case dcerpc.Match:
 		f.carries = carriesRPC
 		f.assoc = s.newAssoc()
 		f.bind = dcerpc.PType(b[2]) == dcerpc.TypeBind
-		if !f.conn.MidStream() {
+		if whole {
 			f.assoc.FromStart()
 		}
 		return true
 	}
-	if s.kms.has(f.Server.Port) && !f.conn.MidStream() {
+	if isDNS {
+		f.carries = carriesDNS
+		f.adrift = [2]bool{!whole, !whole}
+		return true
+	}
+	if s.kms.has(f.Server.Port) && whole {
 		f.carries = carriesForeign
 		s.foreign.Guess = guess(b)
 		s.emit(&s.foreign, dir)
@@ -405,16 +444,23 @@ func (s *shard) tell(p Protocol, name string, evasive bool, offset int, dir stre
 // packetAnomaly tells of an anomaly of a packet that no flow owns yet.
 func (s *shard) packetAnomaly(p *packet.Packet) {
 	key, dir := stream.MakeKey(&p.Src, &p.Dst, p.SrcPort, p.DstPort, p.Proto)
-	f := &flow{key: key}
+	f := flow{key: key}
 	f.ID, f.Start, f.Proto = s.seq, s.time, p.Proto
 	f.VLANs, f.Tunnel, f.TunnelID = p.VLANs, Tunnel(p.Tunnel), p.TunnelID
 	client := s.guessClient(&key)
 	if p.SrcPort == 0 && p.DstPort == 0 {
 		client = dir // a fragment has no ports to go by
 	}
-	s.setClient(f, client, false)
-	s.cur = f
-	s.tell(ProtoPacket, p.Anomaly.String(), p.Anomaly.Evasive(), 0, dir)
+	if p.Src != ([16]byte{}) || p.Dst != ([16]byte{}) {
+		s.setClient(&f, client, false)
+	} else {
+		client = dir // there was no IP header
+	}
+	s.stats.Anomalies++
+	e := &s.anomaly
+	e.Protocol, e.Name, e.Evasive, e.Offset = ProtoPacket, p.Anomaly.String(), p.Anomaly.Evasive(), 0
+	e.h = Head{Flow: f.Flow, At: s.pos, Time: s.time, FromServer: dir != client}
+	s.out.Handle(e)
 }
 
 // end tells what waited on a flow and closes it. The record stays in the table.
@@ -422,7 +468,7 @@ func (s *shard) end(f *flow, why EndReason) {
 	if f.closed {
 		return
 	}
-	s.cur = f
+	s.cur, s.cut = f, false
 	if f.Proto == tcp {
 		s.stream.Flush(&f.conn, s)
 	}
@@ -492,6 +538,10 @@ func (s *shard) forgetReset() {
 func (s *shard) expireIdle(t *stream.Table[flow], before int64) {
 	for {
 		f, last, ok := t.Oldest()
+		if ok && last > s.time {
+			t.Touch(f, s.time) // the clock was set back
+			continue
+		}
 		if !ok || last > before {
 			return
 		}
