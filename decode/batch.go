@@ -136,6 +136,15 @@ func (p *pool) feederList() Handler {
 	return l
 }
 
+// told counts an event of the feeding goroutine's, so that a batch of nothing
+// else is handed over too.
+func (p *pool) told() {
+	p.current.items++
+	if p.current.items >= batchItems {
+		p.flush()
+	}
+}
+
 func (p *pool) flush() {
 	b := p.current
 	b.done.Add(len(p.work))

@@ -8,17 +8,20 @@ import (
 
 // rpc gives bytes to a flow's association.
 func (s *shard) rpc(f *flow, dir stream.Dir, b []byte, boundary bool) int {
+	pdus := f.assoc.PDUs()
 	used := f.assoc.Data(int(dir), b, boundary, s.point(), rpcHandler{s})
+	s.stats.PDUs += f.assoc.PDUs() - pdus
 	if !f.sure {
 		s.learnClient(f)
 	}
 	return used
 }
 
-// learnClient takes the PDUs' word on who is the client.
+// learnClient takes the PDUs' word on who is the client, where no handshake
+// told. They may yet come to say otherwise.
 func (s *shard) learnClient(f *flow) {
-	if side, known := f.assoc.Client(); known {
-		s.setClient(f, stream.Dir(side), true)
+	if side, known := f.assoc.Client(); known && stream.Dir(side) != f.client {
+		s.setClient(f, stream.Dir(side), false)
 	}
 }
 
@@ -175,6 +178,10 @@ func (s *shard) kmsResponse(c *dcerpc.Call, a kms.Anomaly) {
 
 // Anomaly meets stream.Receiver.
 func (s *shard) Anomaly(dir stream.Dir, a stream.Anomaly) {
+	if s.cur.closed {
+		s.late = a // its end was told; what goes on is another flow
+		return
+	}
 	s.tell(ProtoTCP, a.String(), a.Evasive(), 0, dir)
 }
 

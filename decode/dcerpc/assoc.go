@@ -89,6 +89,7 @@ type Assoc struct {
 	limit [2]uint16
 	bound bool // a bind was answered with bind_ack
 	full  bool // contexts were evicted
+	pdus  uint64
 }
 
 // syncState tells how a side's stream stands to PDU boundaries.
@@ -178,6 +179,9 @@ func (a *Assoc) Client() (side int, known bool) {
 	}
 	return 0, a.votes > 0
 }
+
+// PDUs counts the PDUs since Reset, also those that the snap length cut.
+func (a *Assoc) PDUs() uint64 { return a.pdus }
 
 // Data reads the PDUs at the front of b, bytes of one side, and returns how
 // many bytes they had. What is left is the beginning of a PDU and is to be
@@ -336,6 +340,7 @@ func (a *Assoc) pdu(side int, p *PDU, at Point, h Handler) {
 		a.whole = (a.start || p.Type == TypeBind) && !a.lost[0] && !a.lost[1]
 	}
 	a.seen[side] = true
+	a.pdus++
 	switch p.Type {
 	case TypeRequest:
 		if p.short {
