@@ -415,15 +415,19 @@ func (a *Assoc) tell(side int, p *PDU, c *call, h Handler) {
 	if wrong {
 		h.Anomaly(side, WrongDirection, 2)
 	}
-	order := uint8(1)
-	if p.BigEndian {
-		order = 2
-	}
-	if a.order[side] != order {
-		if a.order[side] != 0 {
-			a.once(side, ByteOrderChanged, 4, h)
+	// A server may answer each PDU in the order of its request, and sends
+	// bind_ack in its own.
+	if client {
+		order := uint8(1)
+		if p.BigEndian {
+			order = 2
 		}
-		a.order[side] = order
+		if a.order[side] != order {
+			if a.order[side] != 0 {
+				a.once(side, ByteOrderChanged, 4, h)
+			}
+			a.order[side] = order
+		}
 	}
 	if a.limit[side] != 0 && p.FragLength > a.limit[side] {
 		a.once(side, FragmentTooLong, 8, h)

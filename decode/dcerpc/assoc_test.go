@@ -203,7 +203,6 @@ func TestTrap12BigEndianAssociation(t *testing.T) {
 		`request 2 ctx 1 samr/1.0 op 64 ndr32 stub "q"`,
 		`call 2 ctx 1 samr/1.0 op 64 ndr32 answered 1/1 bytes 1/1 stubs "q" "a" big reply-in-the-other-order @3-4`,
 		`request 3 ctx 1 samr/1.0 op 64 ndr32 stub ""`,
-		"1 byte-order-changed! at 4",
 		`call 3 ctx 1 samr/1.0 op 64 ndr32 answered 1/1 bytes 0/0 stubs "" "" big @5-6`)
 }
 

@@ -125,7 +125,8 @@ func TestCapturesAgreeWithDnsmessage(t *testing.T) {
 func agree(t *testing.T, b []byte, m *Message) {
 	t.Helper()
 	want, ok := second(b)
-	if !ok || !Wanted(b) {
+	// dnsmessage takes a record that ends beyond the message.
+	if !ok || !Wanted(b) || m.Anomaly == CutMessage {
 		return
 	}
 	if m.Anomaly == TooManyRecords {
