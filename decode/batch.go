@@ -174,10 +174,11 @@ func (p *pool) worker(w int) {
 			if it.task != taskPacket {
 				for n := w; n < shards; n += len(p.work) {
 					s := p.engine.shards[n]
-					p.enter(s, n, sh, it)
 					if it.task == taskExpire {
+						p.enter(s, n-2*shards, sh, it) // before the frame's own events
 						s.expire()
 					} else {
+						p.enter(s, n, sh, it)
 						s.close()
 					}
 				}
@@ -200,8 +201,9 @@ func (p *pool) enter(s *shard, n int, sh *share, it *item) {
 	s.at(it.seq, it.pos, it.time)
 }
 
-// merge tells the events of each batch in the order of frames; events of one
-// frame in the order of shards, those of the feeder first.
+// merge tells the events of each batch in the order of frames. Of one frame
+// first those of flows that ended by then, in the order of shards, then those of
+// the feeder, then the frame's.
 func (p *pool) merge(h Handler) {
 	for b := range p.ordered {
 		b.done.Wait()

@@ -146,7 +146,6 @@ func (e *Engine) Feed(f *capture.Frame) {
 	// Also where the clock was set back. Frames of several queues may come late.
 	if uint64(f.Time-e.tick+backward) >= uint64(backward) {
 		e.advance(f)
-		e.seq++ // the moment comes before the frame in every shard
 	}
 	p := &e.pkt
 	verdict := e.packets.Decode(f, p)
@@ -200,7 +199,7 @@ func (e *Engine) replayHandshake(f *capture.Frame, p *packet.Packet, h uint64) {
 	var q packet.Packet
 	for i := range shake.seq {
 		q = *p
-		q.Payload, q.Missing, q.Reassembled = nil, 0, false
+		q.Payload, q.Missing, q.Reassembled, q.Replayed = nil, 0, false, true
 		q.Seq, q.Ack, q.Flags = shake.seq[i], 0, packet.SYN
 		if i == 1 {
 			q.Ack, q.Flags = shake.seq[0]+1, packet.SYN|packet.ACK

@@ -192,7 +192,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 			return
 		}
 		// Nor does a flow that is here for a bit that it shares with another.
-		if p.Proto == tcp && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
+		if p.Proto == tcp && !p.Replayed && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
 			return
 		}
 		if table.Len() >= table.Max() {
@@ -276,10 +276,11 @@ func (s *shard) begin(f *flow, p *packet.Packet, key *stream.Key, dir stream.Dir
 	f.VLANs, f.Tunnel, f.TunnelID = p.VLANs, Tunnel(p.Tunnel), p.TunnelID
 	s.stats.Flows++
 	switch {
-	case p.Proto == tcp && p.Flags&(stream.SYN|stream.ACK) == stream.SYN:
+	case p.Proto == tcp && p.Flags&stream.SYN != 0 && s.serves(key.LoPort) == s.serves(key.HiPort):
+		if p.Flags&stream.ACK != 0 {
+			dir ^= 1
+		}
 		s.setClient(f, dir, false)
-	case p.Proto == tcp && p.Flags&stream.SYN != 0:
-		s.setClient(f, dir^1, false)
 	default:
 		s.setClient(f, s.guessClient(key), false)
 	}

@@ -40,6 +40,7 @@ type Packet struct {
 	TunnelID    uint32    // GRE key, PPTP call id, ERSPAN session, VXLAN or Geneve VNI, GTP TEID; valid iff Tunnel is set
 	Seq, Ack    uint32    // valid iff TCP
 	Reassembled bool      // the payload came from IP fragments
+	Replayed    bool      // made anew from what was noted of a frame before; Decode never sets it
 	Anomaly     Anomaly   // what was odd; 0 nothing
 
 	// Missing is how many bytes of payload were on the wire behind Payload but
