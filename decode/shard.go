@@ -188,11 +188,13 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		// A bare acknowledgement or a late FIN tells nothing that would make a
 		// flow worth a place in the table, nor does what a flow that has ended
 		// sends again.
-		if p.Proto == tcp && p.Flags&stream.SYN == 0 && (len(p.Payload) == 0 || s.ended.has(hash)) {
+		ended := p.Proto == tcp && s.ended.has(hash)
+		if p.Proto == tcp && p.Flags&stream.SYN == 0 && (len(p.Payload) == 0 || ended) {
 			return
 		}
-		// Nor does a flow that is here for a bit that it shares with another.
-		if p.Proto == tcp && !p.Replayed && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
+		// Nor does a flow that is here for a bit that it shares with another; but
+		// the ports of one that ended may serve the next.
+		if p.Proto == tcp && !p.Replayed && !ended && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
 			return
 		}
 		if table.Len() >= table.Max() {
