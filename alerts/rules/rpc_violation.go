@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"slices"
+
 	"kmswatch/alerts"
 	"kmswatch/decode"
 )
@@ -29,7 +31,15 @@ func (rpcViolation) Evaluate(c *alerts.Context, e decode.Event) {
 	x := e.(*decode.Anomaly)
 	severity := alerts.Severity(0)
 	switch x.Protocol {
-	case decode.ProtoPacket, decode.ProtoTCP, decode.ProtoDCERPC:
+	case decode.ProtoTCP, decode.ProtoDCERPC:
+	case decode.ProtoPacket:
+		// What is odd below TCP counts where it may hide RPC, so also where no
+		// port was seen; elsewhere it is another's to tell.
+		const udp = 17
+		portless := c.Client.Port == 0 && c.Server.Port == 0 && x.Head().Flow.Proto != udp
+		if !portless && !carriesRPC(c, c.Client) && !carriesRPC(c, c.Server) {
+			return
+		}
 	default:
 		return
 	}
@@ -55,4 +65,15 @@ func (rpcViolation) Evaluate(c *alerts.Context, e decode.Event) {
 		f.Add("offset", x.Offset)
 		f.Add("from_server", x.Head().FromServer)
 	}
+}
+
+// carriesRPC tells whether an end of a flow is at a port where RPC is expected:
+// those of the endpoint mapper, of SMB, of RPC over HTTP, and of KMS.
+func carriesRPC(c *alerts.Context, p alerts.Party) bool {
+	switch p.Port {
+	case 135, 139, 445, 593, decode.DefaultKMSPort:
+		return true
+	}
+	h, ok := c.Inventory.KMSHost(p.Addr)
+	return ok && slices.Contains(h.Ports, p.Port)
 }
