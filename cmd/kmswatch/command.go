@@ -60,7 +60,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown verb %q; kmswatch --help lists the verbs", args[0])}
+				return unknownVerb(args[0])
 			}
 			return nil
 		},
@@ -77,7 +77,35 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
 	root.AddCommand(newReplay(t), newDecode(t), newCheck(t), newRules(t), newVersion(t))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if verb, _, err := root.Find(args); len(args) > 0 && (err != nil || verb == root) {
+					return unknownVerb(args[0])
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = cobra.ArbitraryArgs
+			c.RunE = func(c *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return usageError{fmt.Errorf("no completion for %q; %s --help lists the shells", args[0], c.CommandPath())}
+				}
+				return usageError{fmt.Errorf("no shell named; %s --help lists the shells", c.CommandPath())}
+			}
+			for _, shell := range c.Commands() {
+				shell.Args = atMost(0)
+			}
+		}
+	}
 	return root
+}
+
+func unknownVerb(name string) error {
+	return usageError{fmt.Errorf("unknown verb %q; kmswatch --help lists the verbs", name)}
 }
 
 // files demands at least one capture file.

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +13,7 @@ import (
 )
 
 func newDecode(t terminal) *cobra.Command {
-	var ports []uint
+	var ports portList
 	c := &cobra.Command{
 		Use:   "decode FILE|FOLDER|- ...",
 		Short: "Print every protocol message, one JSON object a line",
@@ -21,10 +23,6 @@ captures, one JSON object a line, and what is malformed as an object with
 		Example: `  kmswatch decode kms.pcap | jq -c 'select(.pdu == "bind") | .contexts'`,
 		Args:    files,
 		RunE: func(c *cobra.Command, args []string) error {
-			kmsPorts, err := toPorts(ports)
-			if err != nil {
-				return err
-			}
 			out := bufio.NewWriterSize(t.out, 64<<10)
 			w := &messageWriter{json: json.NewEncoder(out)}
 			w.json.SetEscapeHTML(false)
@@ -36,7 +34,7 @@ captures, one JSON object a line, and what is malformed as an object with
 			if len(src.Files()) > 1 {
 				w.file = src.File
 			}
-			err = feed(c.Context(), t, src, decode.New(decode.Config{Messages: true, KMSPorts: kmsPorts}, w))
+			err = feed(c.Context(), t, src, decode.New(decode.Config{Messages: true, KMSPorts: ports}, w))
 			if w.err != nil {
 				return fmt.Errorf("decode: %w", w.err)
 			}
@@ -46,19 +44,33 @@ captures, one JSON object a line, and what is malformed as an object with
 			return err
 		},
 	}
-	c.Flags().UintSliceVar(&ports, "kms-port", nil, "a TCP port of KMS beside 1688")
+	c.Flags().Var(&ports, "kms-port", "TCP ports of KMS beside 1688, joined by commas")
 	return c
 }
 
-func toPorts(ports []uint) ([]uint16, error) {
-	var out []uint16
-	for _, p := range ports {
-		if p == 0 || p > 65535 {
-			return nil, usageError{fmt.Errorf("--kms-port %d is no port", p)}
-		}
-		out = append(out, uint16(p))
+// portList is a flag that takes ports, joined by commas or one at a time.
+type portList []uint16
+
+func (p *portList) Type() string { return "PORT" }
+
+func (p *portList) String() string {
+	var words []string
+	for _, n := range *p {
+		words = append(words, strconv.Itoa(int(n)))
 	}
-	return out, nil
+	return strings.Join(words, ",")
+}
+
+// Set adds ports.
+func (p *portList) Set(s string) error {
+	for word := range strings.SplitSeq(s, ",") {
+		n, err := strconv.ParseUint(word, 10, 16)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q is no port: want 1 to 65535", word)
+		}
+		*p = append(*p, uint16(n))
+	}
+	return nil
 }
 
 // messageWriter writes the events that are messages.

@@ -12,9 +12,9 @@ import (
 )
 
 // openCaptures opens captures for reading; what is wrong with one is told on
-// the terminal as it is met.
+// the terminal as it is met. Its error is a wrong use.
 func openCaptures(t terminal, paths []string) (*pcapfile.Source, error) {
-	return pcapfile.Open(paths, pcapfile.Options{
+	src, err := pcapfile.Open(paths, pcapfile.Options{
 		Stdin: t.in,
 		Report: func(p *pcapfile.Problem) {
 			if p.Failed {
@@ -24,6 +24,10 @@ func openCaptures(t terminal, paths []string) (*pcapfile.Source, error) {
 			}
 		},
 	})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return src, nil
 }
 
 // framesARead is how many frames a Read may give: enough to make its cost

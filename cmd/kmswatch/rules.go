@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,7 +64,8 @@ func explainRule(w io.Writer, info alerts.Info) error {
 	if len(info.Options) > 0 {
 		b.WriteString("\nOptions\n")
 		for _, o := range info.Options {
-			fmt.Fprintf(&b, "  %s: %s\n%s\n", o.Name, optionDefault(o), indent(indent(o.What)))
+			fmt.Fprintf(&b, "%s\n", strings.TrimRight(fmt.Sprintf("  %s: %s %s", o.Name, optionDefault(o), o.Unit), " "))
+			fmt.Fprintf(&b, "%s\n", indent(indent(o.What)))
 		}
 	}
 	fmt.Fprintf(&b, `
@@ -72,25 +74,34 @@ To change it, in the configuration
     %s:
       enabled: true
       severity: %s
-      except:
-        - {client_zone: dmz, server_zone: internal}
 `, info.ID, info.Severity)
+	for _, o := range info.Options {
+		fmt.Fprintf(&b, "      %s: %s\n", o.Name, optionDefault(o))
+	}
+	b.WriteString(`      except:
+        - {client_zone: dmz, server_zone: internal}
+`)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
+// optionDefault writes an option's default as a configuration does.
 func optionDefault(o alerts.Option) string {
-	text := fmt.Sprint(o.Default)
-	if list, ok := o.Default.(alerts.Interfaces); ok {
-		text = "[" + strings.Join(list, ", ") + "]"
+	switch d := o.Default.(type) {
+	case alerts.Interfaces:
+		return "[" + strings.Join(d, ", ") + "]"
+	case []string:
+		return "[" + strings.Join(d, ", ") + "]"
+	case time.Duration:
+		text := d.String() // 10m0s
+		for _, unit := range [...]string{"m0s", "h0m"} {
+			if strings.HasSuffix(text, unit) {
+				text = strings.TrimSuffix(text, unit[1:])
+			}
+		}
+		return text
 	}
-	if list, ok := o.Default.([]string); ok {
-		text = "[" + strings.Join(list, ", ") + "]"
-	}
-	if o.Unit != "" {
-		text += " " + o.Unit
-	}
-	return text
+	return fmt.Sprint(o.Default)
 }
 
 // indent wraps a paragraph to the width of a terminal, two spaces in.
