@@ -47,6 +47,7 @@ func (a *Assoc) offer(side int, p *PDU, at Point, h Handler) {
 		Contexts:  p.Contexts,
 		Auth:      p.Auth,
 		side:      uint8(side),
+		cut:       p.cut,
 		syntaxes:  p.syntaxes,
 	}
 	n.Auth.Value = nil
@@ -91,7 +92,7 @@ func (a *Assoc) answer(side int, p *PDU, at Point, h Handler) {
 		a.bound = true
 		a.limit[side^1], a.limit[side] = p.MaxRecv, n.MaxRecv
 	}
-	if len(p.Contexts) != len(n.Contexts) && !p.cut {
+	if len(p.Contexts) != len(n.Contexts) && !p.cut && !n.cut {
 		h.Anomaly(side, ResultCount, HeaderSize)
 	}
 	took, refused := 0, 0
@@ -118,6 +119,15 @@ func (a *Assoc) answer(side int, p *PDU, at Point, h Handler) {
 			}
 		}
 		a.commit(side, item, w, h)
+	}
+	if n.cut {
+		// What was offered behind the cut is not known, but what came of it is.
+		for j := len(n.Contexts); j < len(p.Contexts); j++ {
+			r := &p.Contexts[j]
+			if _, features := r.Accepted.Features(); r.Result == Acceptance && !features {
+				took++
+			}
+		}
 	}
 	st := NegotiationAccepted
 	if took == 0 && (refused > 0 || len(n.Contexts) == 0 || len(p.Contexts) == 0) {

@@ -46,6 +46,7 @@ type Negotiation struct {
 
 	side     uint8 // of the request
 	missed   bool  // bytes of the answering side were lost since
+	cut      bool  // the capture lacks the end of the request
 	syntaxes []Syntax
 }
 

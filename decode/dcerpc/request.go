@@ -38,7 +38,7 @@ func (a *Assoc) request(side int, p *PDU, at Point, h Handler) {
 		h.Anomaly(side, trouble, offset)
 	}
 	c.RequestFragments++
-	c.RequestLen += len(p.Stub)
+	c.RequestLen += p.stubLength()
 	c.Request = at
 	c.whole = p.Flags&FlagLast != 0
 	c.Partial = !c.whole
@@ -71,6 +71,25 @@ func stubOf(b []byte) []byte {
 // same.
 func (p *PDU) opaque() bool {
 	return p.cut || p.Auth.Present && p.Auth.Level == LevelPrivacy
+}
+
+// stubLength is the length of the stub as it was sent. Of a PDU that the snap
+// length cut, the padding before the verifier counts, which was not seen.
+func (p *PDU) stubLength() int {
+	if !p.cut {
+		return len(p.Stub)
+	}
+	n := int(p.FragLength) - int(ptypeTable[p.Type].length)
+	switch {
+	case p.HasObject:
+		n -= 16
+	case p.Type == TypeFault:
+		n -= 4 // reserved
+	}
+	if p.AuthLength != 0 {
+		n -= trailerSize + int(p.AuthLength)
+	}
+	return max(n, 0)
 }
 
 // begin notes what the first fragment seen of a request tells.
@@ -144,7 +163,7 @@ func (a *Assoc) makeRoom(side int, h Handler) {
 
 // fragment judges a fragment, the nth of its way: 0 request, 1 reply.
 func (a *Assoc) fragment(c *call, side int, p *PDU, way, nth int, h Handler) {
-	if p.Flags&FlagLast == 0 && len(p.Stub) < tinyStub && c.tiny[way] < 2 {
+	if p.Flags&FlagLast == 0 && p.stubLength() < tinyStub && c.tiny[way] < 2 {
 		if c.tiny[way]++; c.tiny[way] == 2 {
 			h.Anomaly(side, TinyFragments, 8)
 		}
@@ -228,7 +247,7 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 	}
 	c.ReplyFragments++
 	c.ReplyBig = p.BigEndian
-	c.ReplyLen += len(p.Stub)
+	c.ReplyLen += p.stubLength()
 	c.Answer = at
 	if c.keep > 0 && !c.noReply && !fault {
 		if p.opaque() {
