@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"time"
 
 	"kmswatch/alerts/zone"
@@ -28,7 +29,8 @@ type Error struct {
 	Hint         string // what to write instead; may be empty
 }
 
-// Error gives file:line:column: text; hint.
+// Error gives file:line:column: text; hint. It is one line, whatever line
+// breaks the names in the file have.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.File)
@@ -41,7 +43,19 @@ func (e *Error) Error() string {
 		b.WriteString("; ")
 		b.WriteString(e.Hint)
 	}
-	return b.String()
+	if !strings.ContainsFunc(b.String(), unicode.IsControl) {
+		return b.String()
+	}
+	var line strings.Builder
+	for _, c := range b.String() {
+		if unicode.IsControl(c) {
+			quoted := strconv.QuoteRune(c)
+			line.WriteString(quoted[1 : len(quoted)-1])
+			continue
+		}
+		line.WriteRune(c)
+	}
+	return line.String()
 }
 
 // Errors is all that is wrong with a configuration, in the order of the file,
