@@ -3,10 +3,12 @@ package decode_test
 import (
 	"encoding/binary"
 	"net/netip"
+	"path/filepath"
 	"testing"
 
 	"kmswatch/capture"
 	"kmswatch/decode"
+	"kmswatch/decode/testdata/captures"
 )
 
 // The maker of frames for tests whose captures would show one thing each. It
@@ -323,4 +325,18 @@ func play(t *testing.T, frames []capture.Frame, cfg decode.Config) []string {
 // spread gives an address and port of its own for each number.
 func spread(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), uint16(1024+i>>16))
+}
+
+// manifest gives what each capture of the pool shows.
+func manifest(t *testing.T) map[string]string {
+	t.Helper()
+	lines, err := captures.ReadManifest(filepath.Join(pool, "MANIFEST.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows := make(map[string]string)
+	for _, l := range lines {
+		shows[l.Name] = l.Shows
+	}
+	return shows
 }

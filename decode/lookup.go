@@ -104,7 +104,7 @@ func (s *shard) datagram(f *flow, dir stream.Dir, b []byte) {
 	if !f.sure || asker != f.client {
 		s.setClient(f, asker, true)
 	}
-	if anomaly != 0 {
+	if anomaly != 0 && anomaly != dns.Truncated { // TC is what a sender says, not what is wrong
 		s.tell(ProtoDNS, anomaly.String(), false, 0, dir)
 	}
 	if s.limits.messages {

@@ -90,6 +90,35 @@ type Assoc struct {
 	bound bool // a bind was answered with bind_ack
 	full  bool // contexts were evicted
 	pdus  uint64
+	early [4]early // answers that came before what they answer, a ring
+	turn  uint8    // next place of it
+}
+
+// early is an answer to nothing that was seen by then.
+type early struct {
+	id   uint32
+	side uint8 // of the answer
+	set  bool
+}
+
+// note remembers an answer that answers nothing, and tells whether that is odd:
+// where the other side was never seen, it is the capture that lacks it. Captures
+// of several queues have an answer before its question.
+func (a *Assoc) note(side int, id uint32) (odd bool) {
+	a.early[a.turn&3] = early{id, uint8(side), true}
+	a.turn++
+	return a.whole && a.seen[side^1]
+}
+
+// answered tells whether what side sends with a call id was answered already.
+func (a *Assoc) answered(side int, id uint32) bool {
+	for i := range a.early {
+		if e := &a.early[i]; e.set && e.id == id && int(e.side) != side {
+			e.set = false
+			return true
+		}
+	}
+	return false
 }
 
 // syncState tells how a side's stream stands to PDU boundaries.

@@ -53,7 +53,7 @@ func TestTrap03FewerResultsThanContexts(t *testing.T) {
 	a.client(le.bind(1, offer(0, samrSyntax, NDR32), offer(1, svcSyntax, NDR32))).server(le.bindAck(1, accept(NDR32)))
 	a.client(le.request(whole, 2, 1, 1, ""))
 	check(t, a.take(),
-		"1 result-count! at 16",
+		"1 result-count at 16",
 		"bind 1 accepted [0=samr/1.0:acceptance(ndr32) 1=svcctl/2.0] @1-2",
 		"0 rejected-context! at 20")
 }
@@ -487,7 +487,7 @@ func TestTrap27ResponseWithoutItsRequest(t *testing.T) {
 	a.server(le.fault(whole, 8, 0, 0x1c010002))
 	check(t, a.take(),
 		"1 reply-without-request at 12",
-		"call 7 ctx 0 samr/1.0 op 0 ndr32 answered 0/2 bytes 0/51 replyonly @0-4",
+		`call 7 ctx 0 samr/1.0 op 0 ndr32 answered 0/2 bytes 0/51 stubs nil "`+strings.Repeat("x", 51)+`" replyonly @0-4`,
 		"1 reply-without-request at 12",
 		"call 8 ctx 0 samr/1.0 op 0 ndr32 rejected 0/1 bytes 0/0 nca_s_op_rng_error replyonly @0-5")
 }
@@ -629,7 +629,7 @@ func TestGapsAreForgiven(t *testing.T) {
 		"request 3 ctx 0 samr/1.0 op 1 ndr32 stub nil",
 		`request 4 ctx 77 ? op 1 stub ""`,
 		"call 3 ctx 0 samr/1.0 op 1 ndr32 answered 2/1 bytes 53/4 @6-9",
-		"call 99 ctx 0 samr/1.0 op 0 ndr32 answered 0/1 bytes 0/0 replyonly @0-10",
+		`call 99 ctx 0 samr/1.0 op 0 ndr32 answered 0/1 bytes 0/0 stubs nil "" replyonly @0-10`,
 		// Its answer may have been in the gap.
 		`call 2 ctx 0 samr/1.0 op 1 ndr32 unknown 1/0 bytes 0/0 stubs "" nil @3-0`,
 		`call 4 ctx 77 ? op 1 unanswered 1/0 bytes 0/0 stubs "" nil @7-0`)
@@ -695,4 +695,31 @@ func TestResetForgetsAndKeepsMemoryModest(t *testing.T) {
 	if s := a.end(); !strings.HasPrefix(s, samrNegotiated) || !strings.Contains(s, "answered") {
 		t.Error(s)
 	}
+}
+
+// TestAnswersBeforeTheirQuestions: two capture queues may swap the frames of a
+// question and its answer. What was answered is not called unanswered then.
+func TestTrap54AnswersBeforeTheirQuestions(t *testing.T) {
+	a := newTalk(Config{})
+	a.FromStart()
+	a.server(le.bindAck(1, accept(NDR32))).client(le.bind(1, offer(0, samrSyntax, NDR32)))
+	a.server(le.response(whole, 2, 0, "")).client(le.request(whole, 2, 0, 1, ""))
+	a.client(le.request(whole, 3, 0, 1, ""))
+	check(t, a.end(),
+		"1 reply-without-request at 12",
+		"call 2 ctx 0 ? op 0 answered 0/1 bytes 0/0 replyonly @0-3",
+		"bind 1 unknown [0=samr/1.0] @2-0",
+		"call 2 ctx 0 samr/1.0 op 1 unknown 1/0 bytes 0/0 @4-0",
+		"call 3 ctx 0 samr/1.0 op 1 unanswered 1/0 bytes 0/0 @5-0")
+}
+
+// TestOneSideAlone: what only the server said answers nothing that was seen,
+// which is the capture's doing.
+func TestOneSideAlone(t *testing.T) {
+	a := newTalk(Config{Stubs: keepAll})
+	a.FromStart()
+	a.server(le.bindAck(1, accept(NDR32)), le.response(whole, 2, 0, "x"), le.fault(whole, 3, 0, 5), le.bindNak(4, 0))
+	check(t, a.end(),
+		"call 2 ctx 0 ? op 0 answered 0/1 bytes 0/1 replyonly @0-2",
+		"call 3 ctx 0 ? op 0 fault 0/1 bytes 0/0 ERROR_ACCESS_DENIED replyonly @0-3")
 }

@@ -51,6 +51,7 @@ func (a *Assoc) offer(side int, p *PDU, at Point, h Handler) {
 		syntaxes:  p.syntaxes,
 	}
 	n.Auth.Value = nil
+	n.missed = a.answered(side, p.CallID)
 	p.Contexts, p.syntaxes = items, syntaxes
 	s.pending = append(s.pending, n)
 }
@@ -78,7 +79,7 @@ func (s *state) negotiation(id uint32, side int, alter bool) int {
 func (a *Assoc) answer(side int, p *PDU, at Point, h Handler) {
 	i := a.s.negotiation(p.CallID, side, p.Type == TypeAlterContextResp)
 	if i < 0 {
-		if a.whole {
+		if a.note(side, p.CallID) {
 			h.Anomaly(side, AnswerWithoutBind, 12)
 		}
 		return
@@ -231,7 +232,7 @@ func (a *Assoc) nak(side int, p *PDU, at Point, h Handler) {
 	s := a.s
 	i := s.negotiation(p.CallID, side, false)
 	if i < 0 {
-		if a.whole {
+		if a.note(side, p.CallID) {
 			h.Anomaly(side, AnswerWithoutBind, 12)
 		}
 		return

@@ -15,6 +15,7 @@ func (a *Assoc) request(side int, p *PDU, at Point, h Handler) {
 	case i < 0:
 		a.makeRoom(side, h)
 		c = s.open(p.CallID, side)
+		c.missed = a.answered(side, p.CallID)
 		trouble, offset = a.begin(c, side, p), 20
 		if !first {
 			c.noRequest = true
@@ -221,7 +222,12 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 			c.Known, c.Accepted, c.NDR64, c.Interface = true, x.word == accepted, x.ndr64, x.iface
 		}
 		c.noReply = !first
-		trouble = a.strict(ReplyWithoutRequest)
+		if c.Known {
+			a.want(c) // of operation 0, for interfaces that have no other
+		}
+		if a.note(side, p.CallID) {
+			trouble = ReplyWithoutRequest
+		}
 	case fault:
 		c = s.calls[s.keys[i].slot]
 	case first:

@@ -564,6 +564,9 @@ func (r *Reassembler) fin(c *Conn, dir Dir, at uint32, to Receiver) {
 		if h.flags&(jumped|ignored) == 0 && after(at, h.start) {
 			r.tell(c, dir, MisplacedFIN, to)
 		}
+		if h.flags&finSeen != 0 && after(h.fin, at) && !after(h.next, at) {
+			h.fin = at // a host takes them in order, and so the first of them
+		}
 	default:
 		h.fin = at
 		h.flags |= finSeen
