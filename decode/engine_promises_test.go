@@ -2,10 +2,13 @@ package decode_test
 
 import (
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"kmswatch/capture/capturetest"
 	"kmswatch/decode"
 )
 
@@ -388,6 +391,62 @@ func TestEventsOfAFlowStandBeforeItsEnd(t *testing.T) {
 			if !ended[id] {
 				t.Errorf("%s: flow %d does not end", path, id)
 			}
+		}
+	}
+}
+
+func TestTrap34PrivacyThatIsClaimedHidesNoHeader(t *testing.T) {
+	t.Parallel()
+	got := play(t, capturetest.Load(t, filepath.Join(pool, "rpc-privacy-claimed.pcap")), decode.Config{})
+	for _, want := range []string{"kms answered asked=6 response=4.0", "call 2 kms/1.0 op=0 stubs=260/176 auth=ntlm/privacy"} {
+		if !slices.ContainsFunc(got, func(l string) bool { return holds(l, want) }) {
+			t.Errorf("no %q in\n%s", want, joined(got))
+		}
+	}
+}
+
+// TestTrap50DNSThatIsBrokenInEveryWay: a datagram cut anywhere, and with any of
+// its first bytes turned, is decoded or let go, the same for any number of
+// workers.
+func TestTrap50DNSThatIsBrokenInEveryWay(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	m := dnsAnswer(7, vlmcs, 1688, "kms.corp.example")
+	for i := range m {
+		r.udp(dnsEnd, clientEnd, m[:i])
+		for _, x := range []byte{0xff, 0xc0, 1, 0x80} {
+			b := slices.Clone(m)
+			b[i] ^= x
+			r.udp(dnsEnd, clientEnd, b)
+			r.udp(dnsEnd, clientEnd, append(b[:i:i], b...))
+		}
+	}
+	if got := r.play(t, decode.Config{}); len(got) < len(m) {
+		t.Errorf("%d events", len(got))
+	}
+}
+
+// TestTrap53BothSidesOfARouterAreOneFlow: VLANs are on the flow, not in its key.
+func TestTrap53BothSidesOfARouterAreOneFlow(t *testing.T) {
+	t.Parallel()
+	got := play(t, capturetest.Load(t, filepath.Join(pool, "tcp-span-duplicates-routed.pcap")), decode.Config{})
+	n := 0
+	for _, l := range got {
+		if strings.Contains(l, " kms ") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d exchanges, want 1\n%s", n, joined(got))
+	}
+}
+
+func TestTrap55ERSPANIIIWithAndWithoutItsOptionalHeader(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"tunnel-erspan3.pcap", "tunnel-erspan3-platform.pcap"} {
+		got := play(t, capturetest.Load(t, filepath.Join(pool, name)), decode.Config{})
+		if len(got) != 4 || !holds(got[1], "kms answered erspan=5") {
+			t.Errorf("%s\n%s", name, joined(got))
 		}
 	}
 }
