@@ -394,6 +394,8 @@ func asked(e decode.Event) decode.Position {
 		return e.Ask
 	case *decode.DNSUpdate:
 		return e.Ask
+	case *decode.Anomaly:
+		return e.Ask
 	}
 	return decode.Position{}
 }

@@ -246,6 +246,7 @@ type Foreign struct {
 // Anomaly is something malformed or evasive.
 type Anomaly struct {
 	head
+	Ask      Position // frame of the request that it is in, if it was told with the answer; else zero
 	Protocol Protocol
 	Name     string // of the anomaly, from the protocol's table
 	Evasive  bool   // breaks the specification in a way that hides from sensors

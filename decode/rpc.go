@@ -144,7 +144,9 @@ func (s *shard) kmsExchange(c *dcerpc.Call, out Outcome) {
 	if e.HasRequest {
 		if a := e.Request.Decode(c.RequestStub, c.NDR64, c.BigEndian); a != 0 {
 			e.Anomaly = a
+			s.anomaly.Ask = e.Ask
 			s.tell(ProtoKMS, a.String(), false, 0, f.client)
+			s.anomaly.Ask = Position{}
 		}
 	} else {
 		e.Request = kms.Request{}
