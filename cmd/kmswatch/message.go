@@ -116,8 +116,8 @@ type dnsMessage struct {
 	Response bool         `json:"response"`
 	Opcode   string       `json:"opcode"`
 	RCode    string       `json:"rcode,omitempty"`
-	Name     string       `json:"name"`
-	Type     string       `json:"type"`
+	Name     string       `json:"name,omitempty"`
+	Type     string       `json:"type,omitempty"`
 	CNAMEs   []string     `json:"cnames,omitempty"`
 	SRV      []srvMessage `json:"srv,omitempty"`
 	Signed   bool         `json:"signed,omitempty"`
@@ -179,7 +179,13 @@ func newMessage(e decode.Event) (*message, bool) {
 	case *decode.Foreign:
 		m.Transport, m.Protocol, m.Guess = "tcp", "foreign", e.Guess
 	case *decode.Anomaly:
+		if e.Protocol == decode.ProtoKMS {
+			return nil, false // the KMS message has said it
+		}
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), e.Protocol.String()
+		if e.Protocol == decode.ProtoDCERPC {
+			m.Transport = "ncacn_ip_tcp"
+		}
 		m.Anomaly, m.Offset = e.Name, &e.Offset
 	default:
 		return nil, false
@@ -334,8 +340,10 @@ func fileTime(t uint64) string {
 
 func newDNSMessage(d *dns.Message) *dnsMessage {
 	m := &dnsMessage{
-		ID: d.ID, Response: d.Response, Opcode: "query", Name: d.Name,
-		Type: dns.TypeName(d.Type), CNAMEs: d.CNAMEs, Signed: d.Signed,
+		ID: d.ID, Response: d.Response, Opcode: "query", Name: d.Name, CNAMEs: d.CNAMEs, Signed: d.Signed,
+	}
+	if d.Type != 0 { // an answer to an UPDATE may be without its zone
+		m.Type = dns.TypeName(d.Type)
 	}
 	if d.Opcode == 5 {
 		m.Opcode = "update"

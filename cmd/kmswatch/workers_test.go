@@ -1,0 +1,39 @@
+package main
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+)
+
+// TestAlertsAreTheSameForAnyNumberOfWorkers replays every capture of the pool,
+// and then all of them in one call, through the verb.
+func TestAlertsAreTheSameForAnyNumberOfWorkers(t *testing.T) {
+	const root = "../../decode/testdata/captures"
+	files, err := filepath.Glob(root + "/*.pcap*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no captures (%v)", err)
+	}
+	for _, path := range append(files, root) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			t.Parallel()
+			one := replayed(t, path, "1")
+			for _, n := range []string{"2", "8"} {
+				if got := replayed(t, path, n); !bytes.Equal(got, one) {
+					t.Errorf("%s workers give\n%s\none gives\n%s", n, got, one)
+				}
+			}
+		})
+	}
+}
+
+// replayed gives what replay writes of a capture.
+func replayed(t *testing.T, path, workers string) []byte {
+	t.Helper()
+	var out, err bytes.Buffer
+	args := []string{"replay", "--config", "testdata/pool.yaml", "--format", "ndjson", "--workers", workers, path}
+	if got := run(t.Context(), args, terminal{in: &bytes.Buffer{}, out: &out, err: &err}); got != exitDone {
+		t.Fatalf("%s workers: exit code %d: %s", workers, got, &err)
+	}
+	return out.Bytes()
+}
