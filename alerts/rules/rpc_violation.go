@@ -5,6 +5,7 @@ import (
 
 	"kmswatch/alerts"
 	"kmswatch/decode"
+	"kmswatch/decode/dcerpc"
 )
 
 // rpcViolation finds what breaks the protocols beneath MS-RPC, or hides in
@@ -22,7 +23,7 @@ func (rpcViolation) Info() alerts.Info {
 			"and see that the server has the current security updates.",
 		Kinds: []decode.Kind{decode.KindAnomaly},
 		Options: []alerts.Option{
-			{Name: "malformed", What: "Raise also what is merely malformed in DCE/RPC, which cut captures show too.", Default: false},
+			{Name: "malformed", What: "Raise also all else that is malformed in DCE/RPC, which captures with gaps show too.", Default: false},
 		},
 	}
 }
@@ -44,7 +45,7 @@ func (rpcViolation) Evaluate(c *alerts.Context, e decode.Event) {
 		return
 	}
 	if !x.Evasive {
-		if x.Protocol != decode.ProtoDCERPC || !c.Bool("malformed") {
+		if x.Protocol != decode.ProtoDCERPC || !disagrees(x) && !c.Bool("malformed") {
 			return
 		}
 		severity = alerts.Low
@@ -65,6 +66,17 @@ func (rpcViolation) Evaluate(c *alerts.Context, e decode.Event) {
 		f.Add("offset", x.Offset)
 		f.Add("from_server", x.Head().FromServer)
 	}
+}
+
+// disagrees tells whether the lengths of one PDU do not fit each other, which
+// nothing explains but its sender, unless bytes are missing.
+func disagrees(x *decode.Anomaly) bool {
+	const missing = decode.BytesMissing | decode.Cut
+	switch x.Name {
+	case dcerpc.BadFragLength.String(), dcerpc.ShortBody.String(), dcerpc.FragmentTooLong.String():
+		return x.Head().Flow.Quality&missing == 0
+	}
+	return false
 }
 
 // carriesRPC tells whether an end of a flow is at a port where RPC is expected:

@@ -15,6 +15,8 @@ func TestRPCViolation(t *testing.T) {
 		e.Head().FromServer = fromServer
 		return e
 	}
+	missing := anomaly(decode.ProtoDCERPC, "short-body", false, false)
+	missing.Head().Flow.Quality = decode.BytesMissing
 	for _, c := range []struct {
 		name   string
 		config alerts.Config
@@ -30,11 +32,14 @@ func TestRPCViolation(t *testing.T) {
 		{"each anomaly is an alert, its repeats are not", alerts.Config{},
 			[]decode.Event{anomaly(decode.ProtoDCERPC, "second-bind", true, false), anomaly(decode.ProtoDCERPC, "unknown-context", true, false), anomaly(decode.ProtoDCERPC, "second-bind", true, false)},
 			[]want{{alerts.Medium, 2, "", nil}, {alerts.Medium, 1, "", nil}}},
+		{"lengths that disagree, at a lower severity", alerts.Config{}, []decode.Event{anomaly(decode.ProtoDCERPC, "bad-frag-length", false, false)},
+			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) sent 10.0.0.1 (internal) what is malformed: bad-frag-length in dcerpc", nil}}},
 		{"what is merely malformed, where that is asked for", settings("rpc-violation", alerts.Settings{Options: map[string]any{"malformed": true}}),
-			[]decode.Event{anomaly(decode.ProtoDCERPC, "short-body", false, false), anomaly(decode.ProtoDNS, "bad-label", false, false)},
-			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) sent 10.0.0.1 (internal) what is malformed: short-body in dcerpc", nil}}},
+			[]decode.Event{anomaly(decode.ProtoDCERPC, "trailing-bytes", false, false), anomaly(decode.ProtoDNS, "bad-label", false, false)},
+			[]want{{alerts.Low, 1, "192.0.2.7 (dmz) sent 10.0.0.1 (internal) what is malformed: trailing-bytes in dcerpc", nil}}},
 
-		{"quiet for what is merely malformed", alerts.Config{}, []decode.Event{anomaly(decode.ProtoDCERPC, "short-body", false, false), anomaly(decode.ProtoTCP, "gap", false, false)}, nil},
+		{"quiet for what is merely malformed", alerts.Config{}, []decode.Event{anomaly(decode.ProtoDCERPC, "trailing-bytes", false, false), anomaly(decode.ProtoTCP, "gap", false, false)}, nil},
+		{"quiet for lengths where bytes are missing", alerts.Config{}, []decode.Event{missing}, nil},
 		{"quiet for KMS messages, which have a rule of their own", alerts.Config{}, []decode.Event{anomaly(decode.ProtoKMS, "cut-body", true, false)}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
