@@ -812,6 +812,11 @@ func second(b []byte) (found []SRV, ok bool) {
 	if err != nil || p.SkipAllQuestions() != nil {
 		return nil, false
 	}
+	// Reading a record, dnsmessage does not mind that it ends beyond the
+	// message; skipping it, it does.
+	if q := p; q.SkipAllAnswers() != nil || q.SkipAllAuthorities() != nil || q.SkipAllAdditionals() != nil {
+		return nil, false
+	}
 	section := Answer
 	next := []func() (dnsmessage.ResourceHeader, error){p.AnswerHeader, p.AuthorityHeader, p.AdditionalHeader}
 	skip := []func() error{p.SkipAnswer, p.SkipAuthority, p.SkipAdditional}
