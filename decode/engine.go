@@ -19,9 +19,12 @@ type Config struct {
 
 	KMSPorts []uint16 // TCP ports of KMS beside 1688
 
-	MaxFlows      int // flows remembered in all; 262,144
+	// Bounds of what is kept. An even share of those in all is a shard's, and at
+	// least 16 flows, twice MaxWaiting and 64 KiB of state.
+	MaxFlows      int // flows remembered in all, of TCP and of UDP each; 262,144
 	MaxWaiting    int // bytes a direction may wait for reassembly; 1 MiB
 	MaxReassembly int // bytes that wait in all; 256 MiB
+	MaxState      int // bytes in all of calls, contexts and questions beyond what every flow has; 256 MiB
 	MaxCalls      int // calls without an answer an association; 256
 	MaxFragments  int // IP datagrams under reassembly; 4,096
 	MaxDepth      int // tunnels inside tunnels; 4
@@ -46,6 +49,7 @@ func (c *Config) setDefaults() {
 	def(&c.MaxFlows, 1<<18)
 	def(&c.MaxWaiting, 1<<20)
 	def(&c.MaxReassembly, 256<<20)
+	def(&c.MaxState, 256<<20)
 	def(&c.MaxCalls, 256)
 	def(&c.MaxFragments, 4096)
 	def(&c.MaxDepth, 4)

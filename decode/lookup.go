@@ -263,4 +263,10 @@ func (s *shard) endQueries(f *flow, over bool) {
 		f.queries[i] = query{}
 	}
 	f.queries = f.queries[:0]
+	if cap(f.queries) > keptQueries {
+		f.queries = nil
+	}
 }
+
+// keptQueries is how many questions a place in the table keeps room for.
+const keptQueries = 4

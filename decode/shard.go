@@ -44,6 +44,7 @@ type limits struct {
 	flows            int
 	stream           stream.Config
 	rpc              dcerpc.Config
+	weight           int // bytes of a shard's flows beyond what every flow holds
 	idleTCP, idleUDP int64
 	messages         bool
 	seed             maphash.Seed
@@ -55,9 +56,9 @@ func newLimits(c *Config) *limits {
 		stream: stream.Config{
 			Seed:       c.Seed,
 			MaxPerFlow: c.MaxWaiting,
-			// A shard may take more than its even share: bulk is seldom spread evenly.
-			MaxTotal: max(c.MaxReassembly/shards*4, c.MaxWaiting*2),
+			MaxTotal:   max(c.MaxReassembly/shards, c.MaxWaiting*2),
 		},
+		weight: max(c.MaxState/shards, 64<<10),
 		rpc: dcerpc.Config{
 			Messages: c.Messages,
 			MaxCalls: c.MaxCalls,
@@ -105,6 +106,8 @@ type flow struct {
 	assoc   *dcerpc.Assoc // iff carriesRPC
 	queries []query       // DNS questions, oldest first
 	adrift  [2]bool       // DNS over TCP: the next byte need not begin a message
+	weight  int           // bytes it holds beyond what every flow does, see weigh
+	heavy   bool          // it ever had a weight
 	frames  [2]uint64     // by direction
 	bytes   [2]uint64
 }
@@ -121,6 +124,8 @@ type shard struct {
 	reset  queue[closed]
 	ended  ended
 	assocs []*dcerpc.Assoc // free
+	heavy  queue[closed]   // flows with a weight, by when they got it
+	weight int             // of all flows
 
 	// The frame under way.
 	seq  uint64
@@ -214,6 +219,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 	s.cut, s.dir = p.Missing > 0 && len(p.Payload) > 0, dir
 	if p.Proto == udp {
 		s.datagram(f, dir, p.Payload)
+		s.weigh(f)
 		return
 	}
 	if p.Flags&stream.SYN != 0 && !f.sure {
@@ -254,6 +260,10 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		}
 		s.remove(f)
 		s.ended.add(hash, s.time)
+		return
+	}
+	if f.assoc != nil || len(f.queries) > 0 {
+		s.weigh(f)
 	}
 }
 
@@ -485,6 +495,8 @@ func (s *shard) end(f *flow, why EndReason) {
 		f.assoc = nil
 	}
 	s.endQueries(f, over)
+	s.weight -= f.weight
+	f.weight = 0
 	f.carries, f.closed = nothing, true
 	if f.known {
 		e := &s.flowEnd

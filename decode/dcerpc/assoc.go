@@ -1,5 +1,7 @@
 package dcerpc
 
+import "unsafe"
+
 // Handler is told what an association carries, in the order of the bytes.
 // Pointers and all that they lead to are borrowed until the method returns.
 type Handler interface {
@@ -207,6 +209,39 @@ func (a *Assoc) Client() (side int, known bool) {
 		return 1, true
 	}
 	return 0, a.votes > 0
+}
+
+// Excess tells how many bytes the association holds beyond what every one of
+// them does, roughly.
+func (a *Assoc) Excess() int {
+	s := a.s
+	if s == nil {
+		return 0
+	}
+	n := 0
+	if len(s.calls) > keptCalls {
+		n = len(s.calls) * int(unsafe.Sizeof(call{}))
+	}
+	if s.stubs > keptCalls*keptStub {
+		n += s.stubs
+	}
+	if cap(s.contexts) > keptContexts {
+		n += cap(s.contexts) * int(unsafe.Sizeof(context{}))
+	}
+	n += itemMemory(s.pdu.Contexts, s.pdu.syntaxes)
+	for _, p := range s.pending {
+		n += itemMemory(p.Contexts, p.syntaxes)
+	}
+	return n
+}
+
+// itemMemory is what context items take, if it is more than an idle association
+// would keep.
+func itemMemory(items []ContextItem, syntaxes []Syntax) int {
+	if cap(items) <= keptContexts && cap(syntaxes) <= 4*keptContexts {
+		return 0
+	}
+	return cap(items)*int(unsafe.Sizeof(ContextItem{})) + cap(syntaxes)*int(unsafe.Sizeof(Syntax{}))
 }
 
 // PDUs counts the PDUs since Reset, also those that the snap length cut.

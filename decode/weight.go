@@ -1,0 +1,80 @@
+package decode
+
+import "kmswatch/decode/dns"
+
+// A flow is small, but who wants to may make it large: with hundreds of calls
+// that nobody answers, with contexts, with questions and UPDATEs of 64 KiB. Each
+// of these is bounded for a flow; here they are bounded for all flows of a
+// shard, the flow that has been large for longest making room.
+
+// light is what the questions of a flow may take without being counted, bytes.
+const light = 1024
+
+// weigh counts what f holds beyond what every flow does, and ends flows that
+// have been large for longest while there is too much of it. f may be among
+// them: the caller is done with it.
+func (s *shard) weigh(f *flow) {
+	n := 0
+	if f.assoc != nil {
+		n = f.assoc.Excess()
+	}
+	if len(f.queries) > 0 {
+		n += f.questions()
+	}
+	if n == f.weight {
+		return
+	}
+	if !f.heavy {
+		f.heavy = true
+		if s.heavy.len() >= 2*s.limits.flows {
+			s.endHeavy()
+		}
+		s.heavy.push(closed{f, f.ID, s.time})
+	}
+	s.weight += n - f.weight
+	f.weight = n
+	for s.weight > s.limits.weight && s.endHeavy() {
+	}
+}
+
+// endHeavy ends the flow that has been large for longest, if it is still there.
+func (s *shard) endHeavy() bool {
+	h, ok := s.heavy.first()
+	if !ok {
+		return false
+	}
+	s.heavy.pop()
+	if f := h.flow; f.ID == h.id && !f.closed {
+		s.stats.Evicted++
+		s.end(f, Evicted)
+		s.remove(f)
+	}
+	return true
+}
+
+// questions tells what the questions of a flow take beyond a few.
+func (f *flow) questions() int {
+	n := -light
+	for i := range f.queries {
+		q := &f.queries[i]
+		n += querySize + len(q.name)
+		if q.update != nil {
+			n += updateSize(q.update)
+		}
+	}
+	return max(n, 0)
+}
+
+// Sizes of what questions hold, bytes.
+const (
+	querySize = 104
+	srvSize   = 104
+)
+
+func updateSize(m *dns.Message) int {
+	n := querySize + len(m.Name)
+	for i := range m.SRV {
+		n += srvSize + len(m.SRV[i].Name) + len(m.SRV[i].Target)
+	}
+	return n
+}
