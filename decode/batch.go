@@ -258,10 +258,36 @@ type eventList struct {
 	flowEnds  arena[FlowEnd]
 }
 
+// reset makes the list empty. Binds and messages of unusual size are let go, or
+// each place would come to hold the largest that it ever had.
 func (l *eventList) reset() {
+	for i := range l.binds.used {
+		if b := l.binds.at(i); cap(b.Contexts) > keptItems || cap(b.Secondary) > keptItems || manySyntaxes(b.Contexts) {
+			b.Contexts, b.Secondary = nil, nil
+		}
+	}
+	for i := range l.lookups.used {
+		l.lookups.at(i).Message = nil
+	}
+	for i := range l.updates.used {
+		l.updates.at(i).Message = nil
+	}
 	l.entries = l.entries[:0]
 	l.binds.used, l.calls.used, l.exchanges.used, l.lookups.used = 0, 0, 0, 0
 	l.updates.used, l.foreigns.used, l.anomalies.used, l.flowEnds.used = 0, 0, 0, 0
+}
+
+// keptItems is how many context items, and how many syntaxes of each, an unused
+// bind keeps memory for.
+const keptItems = 16
+
+func manySyntaxes(items []dcerpc.ContextItem) bool {
+	for i := range items {
+		if cap(items[i].Transfer) > keptItems {
+			return true
+		}
+	}
+	return false
 }
 
 // Handle copies an event. Messages are told with one worker only and never
@@ -340,7 +366,9 @@ func (a *arena[T]) next() *T {
 	if c == len(a.chunks) {
 		a.chunks = append(a.chunks, make([]T, arenaChunk))
 	}
-	v := &a.chunks[c][a.used%arenaChunk]
+	v := a.at(a.used)
 	a.used++
 	return v
 }
+
+func (a *arena[T]) at(i int) *T { return &a.chunks[i/arenaChunk][i%arenaChunk] }

@@ -124,10 +124,14 @@ func New(cfg Config, h Handler) *Engine {
 	e.ports.add(portDNS)
 	e.ports.add(portEPMapper)
 	limits := newLimits(&e.cfg)
-	for i := range e.shards {
-		e.shards[i] = newShard(limits, &e.kms)
+	scratches := make([]*scratch, min(cfg.Workers, shards))
+	for i := range scratches {
+		scratches[i] = new(scratch)
 	}
-	e.feeder = newShard(limits, &e.kms)
+	for i := range e.shards {
+		e.shards[i] = newShard(limits, &e.kms, scratches[i%len(scratches)])
+	}
+	e.feeder = newShard(limits, &e.kms, new(scratch))
 	if cfg.Workers > 1 {
 		e.pool = newPool(e, h)
 		return e

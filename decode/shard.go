@@ -112,6 +112,27 @@ type flow struct {
 	bytes   [2]uint64
 }
 
+// scratch is where events and messages are made: each is overwritten by the next
+// of its kind. The shards that one goroutine runs share it, so that it stays in
+// the cache.
+type scratch struct {
+	rpc        dcerpc.PDU
+	pdu        PDU
+	bind       Bind
+	call       Call
+	kmsMessage KMSMessage
+	exchange   KMSExchange
+	dnsMessage DNSMessage
+	lookup     SRVLookup
+	update     DNSUpdate
+	foreign    Foreign
+	anomaly    Anomaly
+	flowEnd    FlowEnd
+	message    dns.Message
+	request    kms.Request
+	response   kms.Response
+}
+
 // shard decodes the flows whose keys hash to it. It is used by one goroutine at
 // a time.
 type shard struct {
@@ -136,32 +157,21 @@ type shard struct {
 	cut  bool           // the snap length cut its payload
 	late stream.Anomaly // of a flow that has ended, for the one that goes on
 
-	// Scratch of the events: each is overwritten by the next of its kind.
-	pdu        PDU
-	bind       Bind
-	call       Call
-	kmsMessage KMSMessage
-	exchange   KMSExchange
-	dnsMessage DNSMessage
-	lookup     SRVLookup
-	update     DNSUpdate
-	foreign    Foreign
-	anomaly    Anomaly
-	flowEnd    FlowEnd
-	message    dns.Message
-	request    kms.Request
-	response   kms.Response
+	*scratch
 
 	stats Stats
 }
 
-func newShard(l *limits, kmsPorts *portSet) *shard {
+func newShard(l *limits, kmsPorts *portSet, scratch *scratch) *shard {
+	own := *l
+	own.rpc.PDU = &scratch.rpc
 	return &shard{
-		limits: l,
-		kms:    kmsPorts,
-		tcp:    stream.NewTable[flow](l.flows),
-		udp:    stream.NewTable[flow](l.flows),
-		stream: stream.NewReassembler(l.stream),
+		limits:  &own,
+		kms:     kmsPorts,
+		scratch: scratch,
+		tcp:     stream.NewTable[flow](l.flows),
+		udp:     stream.NewTable[flow](l.flows),
+		stream:  stream.NewReassembler(l.stream),
 	}
 }
 

@@ -29,6 +29,10 @@ type Config struct {
 	// Stubs tells how many stub bytes of an operation to keep, 0 for none. The
 	// interface is the zero UUID where it is not known. nil keeps none.
 	Stubs func(iface UUID, opnum uint16) int
+	// PDU is where PDUs are decoded, one after the other. Associations that one
+	// goroutine feeds may share it, so that it stays in the cache; if nil, each
+	// has its own.
+	PDU *PDU
 }
 
 func (c *Config) maxCalls() int { return orElse(c.MaxCalls, 256) }
@@ -135,7 +139,7 @@ const (
 // state is what an association needs once it carries PDUs. Its memory is kept
 // over Reset.
 type state struct {
-	pdu      PDU
+	own      *PDU // iff Config has none
 	contexts []context
 	last     int // index of the context used last
 	oldest   int // index of the context evicted next
@@ -191,9 +195,6 @@ func (s *state) reset() {
 		s.contexts = s.contextMemory[:0]
 	}
 	s.contexts = s.contexts[:0]
-	if cap(s.pdu.Contexts) > keptContexts || cap(s.pdu.syntaxes) > 4*keptContexts {
-		s.pdu = PDU{}
-	}
 	s.last, s.oldest, s.stubs = 0, 0, 0
 }
 
@@ -228,7 +229,6 @@ func (a *Assoc) Excess() int {
 	if cap(s.contexts) > keptContexts {
 		n += cap(s.contexts) * int(unsafe.Sizeof(context{}))
 	}
-	n += itemMemory(s.pdu.Contexts, s.pdu.syntaxes)
 	for _, p := range s.pending {
 		n += itemMemory(p.Contexts, p.syntaxes)
 	}
@@ -291,7 +291,7 @@ func (a *Assoc) Data(side int, b []byte, boundary bool, at Point, h Handler) (us
 		if a.s == nil {
 			a.s = newState()
 		}
-		p := &a.s.pdu
+		p := a.scratch()
 		p.reset(&hd, an)
 		p.body(rest[:n:n])
 		a.pdu(side, p, at, h)
@@ -310,6 +310,17 @@ func newState() *state {
 	return s
 }
 
+// scratch gives the place where PDUs are decoded.
+func (a *Assoc) scratch() *PDU {
+	if a.cfg.PDU != nil {
+		return a.cfg.PDU
+	}
+	if a.s.own == nil {
+		a.s.own = new(PDU)
+	}
+	return a.s.own
+}
+
 // Cut takes the captured part of a PDU that Data left unused and whose end will
 // never come, since the snap length cut its frame. Its header counts, and of its
 // body what is whole.
@@ -325,7 +336,7 @@ func (a *Assoc) Cut(side int, b []byte, at Point, h Handler) {
 	if a.s == nil {
 		a.s = newState()
 	}
-	p := &a.s.pdu
+	p := a.scratch()
 	p.decodeCut(&hd, b)
 	a.pdu(side, p, at, h)
 }
