@@ -82,7 +82,7 @@ func (*rpcAnonymousBind) Info() alerts.Info {
 		},
 		Kinds: []decode.Kind{decode.KindBind, decode.KindCall, decode.KindFlowEnd},
 		Options: []alerts.Option{
-			{Name: "exempt", What: "Interfaces that are anonymous by design.", Default: alerts.Interfaces{"kms", "epmapper"}},
+			{Name: "exempt", What: "Interfaces that are anonymous by design.", Default: alerts.Interfaces{"kms", "epmapper", "mgmt"}},
 		},
 	}
 }
