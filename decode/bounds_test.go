@@ -123,33 +123,33 @@ func TestMemoryIsBounded(t *testing.T) {
 		n    int
 		most int // MiB
 	}{
-		{"SYNs to port 1688 from 100,000 ends", decode.Config{MaxFlows: 16384}, func(r *reel, i int) {
+		{"SYNs to port 1688 from 40,000 ends", decode.Config{MaxFlows: 16384}, func(r *reel, i int) {
 			r.tcp(spread(i), kmsEnd, 1, 0, syn, nil)
-		}, 100000, 20},
+		}, 40000, 20},
 		{"flows opened and reset at one moment", decode.Config{MaxFlows: 16384}, func(r *reel, i int) {
 			r.tcp(spread(i%8), kmsEnd, 1, 0, syn, nil)
 			r.tcp(kmsEnd, spread(i%8), 1, 2, rst|ack, nil)
 			r.now -= 2 * millisecond
-		}, 200000, 8},
+		}, 60000, 8},
 		{"flows opened and closed at one moment", decode.Config{MaxFlows: 16384}, func(r *reel, i int) {
 			c := r.dial(spread(i%8), kmsEnd)
 			c.close()
 			r.now -= 6 * millisecond
-		}, 50000, 80}, // 64 tables of 16,384 hashes at most, if they were spread
+		}, 12000, 80}, // 64 tables of 16,384 hashes at most, if they were spread
 		{"flows of 256 calls without an answer", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
 			r.callsOf(spread(i), 256)
-		}, 2000, 32},
+		}, 500, 32},
 		{"questions of 200 octets that nobody answers", decode.Config{MaxState: 8 << 20, MaxFlows: 1 << 14}, func(r *reel, i int) {
 			for id := range 32 {
 				r.udp(spread(i), dnsEnd, dnsQuery(uint16(id), fmt.Sprintf("_%060d.%063d.%060d.%d", i, i, i, id), 33))
 			}
-		}, 3000, 40},
+		}, 1000, 40},
 		{"UPDATEs of 8 kB that nobody answers", decode.Config{MaxState: 8 << 20, MaxFlows: 1 << 14}, func(r *reel, i int) {
 			r.udp(spread(i), dnsEnd, manyChanges(i))
-		}, 2000, 40},
+		}, 600, 40},
 		{"bits of flows set by a byte each", decode.Config{MaxFlows: 16384}, func(r *reel, i int) {
 			r.tcp(spread(i), oddEnd, 1, 1, ack, []byte{5})
-		}, 100000, 24},
+		}, 40000, 24},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -277,8 +277,8 @@ func (e *Engine) Close() {
 	}
 }
 
-// Stats sums the counters of all shards. With more than one worker it is exact
-// once Close has returned.
+// Stats sums the counters of all shards. With more than one worker it may be
+// called before the first Feed and once Close has returned.
 func (e *Engine) Stats() Stats {
 	st := Stats{Packet: e.packets.Counters(), Frames: e.frames, Bytes: e.bytes, Interest: e.sent}
 	for _, s := range e.shards {
