@@ -91,7 +91,7 @@ type Alert struct {
 const (
 	maxFrames    = 8
 	maxNamed     = 8
-	maxAddresses = 4096
+	maxAddresses = 1024
 )
 
 // Clone makes a copy that may be kept.

@@ -29,7 +29,9 @@ type options struct {
 	frames int
 	seed   uint64
 	rate   int
-	output string
+
+	clients, servers int
+	output           string
 }
 
 func main() {
@@ -46,8 +48,8 @@ func main() {
 			if o.kind != "mix" && o.kind != "dense" {
 				return fmt.Errorf("--kind %s: want mix or dense", o.kind)
 			}
-			if o.rate < 1 || o.frames < 0 {
-				return errors.New("--rate and --frames must be positive")
+			if o.rate < 1 || o.frames < 0 || o.clients < 1 || o.servers < 1 || max(o.clients, o.servers) > 60000 {
+				return errors.New("--rate, --frames, --clients and --servers must be positive, hosts at most 60000")
 			}
 			return run(o)
 		},
@@ -55,6 +57,8 @@ func main() {
 	c.Flags().StringVar(&o.kind, "kind", "mix", "what traffic: mix or dense")
 	c.Flags().IntVar(&o.frames, "frames", 1000000, "how many frames")
 	c.Flags().Uint64Var(&o.seed, "seed", 42, "of the random numbers")
+	c.Flags().IntVar(&o.clients, "clients", 2000, "how many clients there are")
+	c.Flags().IntVar(&o.servers, "servers", 60, "how many servers there are")
 	c.Flags().IntVar(&o.rate, "rate", 330000, "frames a second, by their stamps")
 	c.Flags().StringVarP(&o.output, "output", "o", "-", "file to write; - for standard output")
 	if err := c.Execute(); err != nil {
@@ -94,6 +98,9 @@ func generate(w io.Writer, o options) error {
 		rand: rand.New(rand.NewPCG(o.seed, 1)),
 		buf:  gopacket.NewSerializeBuffer(),
 		mix:  o.kind == "mix",
+
+		clients: o.clients,
+		servers: o.servers,
 	}
 	g.noise = make([]byte, 1<<16)
 	for i := range g.noise {

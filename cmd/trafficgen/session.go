@@ -36,21 +36,24 @@ type generator struct {
 	buf   gopacket.SerializeBuffer
 	mix   bool
 	noise []byte
-	begun int
+
+	clients, servers int
 }
+
+// host gives the nth address of a 10.x network.
+func host(x byte, n int) net.IP { return net.IPv4(10, x, byte(n/250), byte(1+n%250)).To4() }
 
 // begin starts a conversation. The weights make the sizes and proportions that
 // the package comment promises.
 func (g *generator) begin() *session {
-	g.begun++
 	s := &session{
-		client: net.IPv4(10, 1, byte(g.rand.IntN(8)), byte(1+g.rand.IntN(250))).To4(),
-		server: net.IPv4(10, 0, 0, byte(1+g.rand.IntN(60))).To4(),
+		client: host(1, g.rand.IntN(g.clients)),
+		server: host(0, g.rand.IntN(g.servers)),
 		cport:  uint16(49152 + g.rand.IntN(16000)),
 		seq:    [2]uint32{g.rand.Uint32(), g.rand.Uint32()},
 	}
 	if g.rand.IntN(20) == 0 {
-		s.client = net.IPv4(192, 0, 2, byte(1+g.rand.IntN(250))).To4()
+		s.client = net.IPv4(192, 0, 2, byte(1+g.rand.IntN(min(g.clients, 250)))).To4()
 	}
 	if g.mix && g.rand.IntN(100) < 50 {
 		g.bulk(s)
