@@ -302,36 +302,23 @@ func (l *eventList) Handle(e Event) {
 		c.Secondary = append(secondary[:0], e.Secondary...)
 		l.add(c)
 	case *Call:
-		c := l.calls.next()
-		*c = *e
-		l.add(c)
+		l.add(l.calls.keep(e))
 	case *KMSExchange:
-		c := l.exchanges.next()
-		*c = *e
-		l.add(c)
+		l.add(l.exchanges.keep(e))
 	case *SRVLookup:
-		c := l.lookups.next()
-		*c = *e
+		c := l.lookups.keep(e)
 		if e.Message != nil {
 			c.Message = e.Message.Clone()
 		}
 		l.add(c)
 	case *DNSUpdate:
-		c := l.updates.next()
-		*c = *e
-		l.add(c)
+		l.add(l.updates.keep(e))
 	case *Foreign:
-		c := l.foreigns.next()
-		*c = *e
-		l.add(c)
+		l.add(l.foreigns.keep(e))
 	case *Anomaly:
-		c := l.anomalies.next()
-		*c = *e
-		l.add(c)
+		l.add(l.anomalies.keep(e))
 	case *FlowEnd:
-		c := l.flowEnds.next()
-		*c = *e
-		l.add(c)
+		l.add(l.flowEnds.keep(e))
 	}
 }
 
@@ -369,6 +356,13 @@ func (a *arena[T]) next() *T {
 	v := a.at(a.used)
 	a.used++
 	return v
+}
+
+// keep gives a copy of v.
+func (a *arena[T]) keep(v *T) *T {
+	c := a.next()
+	*c = *v
+	return c
 }
 
 func (a *arena[T]) at(i int) *T { return &a.chunks[i/arenaChunk][i%arenaChunk] }
