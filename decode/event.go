@@ -24,6 +24,15 @@ const (
 	KindForeign
 	KindAnomaly
 	KindFlowEnd
+	KindAuth
+	KindSession
+	KindTreeConnect
+	KindPipeOpen
+	KindEndpointMapped
+	KindLDAPBind
+	KindLDAPSearch
+	KindKerberosReply
+	KindOpaque
 	Kinds int = iota // how many there are
 )
 
@@ -144,6 +153,7 @@ func (o Outcome) String() string {
 // PDU is one DCE/RPC PDU, told as it ends, with Config.Messages only.
 type PDU struct {
 	head
+	Association
 	PDU       *dcerpc.PDU
 	Interface dcerpc.Syntax // of the PDU's presentation context; valid iff Known
 	Known     bool
@@ -152,6 +162,7 @@ type PDU struct {
 // Bind is a bind or alter_context with its answer.
 type Bind struct {
 	head
+	Association
 	Request   Position // frame of the bind; Head().At is that of the answer, or the same
 	Alter     bool     // alter_context
 	CallID    uint32
@@ -168,6 +179,7 @@ type Bind struct {
 // Call is a request with its response or fault.
 type Call struct {
 	head
+	Association
 	Request    Position // frame in which the request ended
 	Answer     Position // frame in which the answer ended; zero iff none
 	Asked      int64    // time of Request
@@ -200,6 +212,7 @@ type KMSMessage struct {
 // KMSExchange is a KMS request with its response, fault, or silence.
 type KMSExchange struct {
 	head
+	Association
 	Ask         Position
 	Asked       int64
 	Request     kms.Request // valid iff HasRequest
@@ -283,6 +296,12 @@ const (
 	ProtoDCERPC
 	ProtoKMS
 	ProtoDNS
+	ProtoSMB
+	ProtoNTLMSSP
+	ProtoSPNEGO
+	ProtoKerberos
+	ProtoLDAP
+	ProtoEPM
 )
 
 func (p Protocol) String() string {
@@ -292,7 +311,7 @@ func (p Protocol) String() string {
 	return "unknown"
 }
 
-var protocolNames = [...]string{"packet", "tcp", "dcerpc", "kms", "dns"}
+var protocolNames = [...]string{"packet", "tcp", "dcerpc", "kms", "dns", "smb", "ntlmssp", "spnego", "kerberos", "ldap", "epm"}
 
 // head gives each event its Head method.
 type head struct{ h Head }
