@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"kmswatch/decode"
+	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 )
 
@@ -76,13 +77,14 @@ type Alert struct {
 	Window      int64 // time at which the window began, likewise
 	Count       uint64
 
-	Client  Party       // of the event that the finding describes
-	Server  Party       // likewise
-	Flow    decode.Flow // likewise
-	Event   decode.Kind // likewise
-	Clients Addresses   // seen so far
-	Servers Addresses   // seen so far
-	Frames  []Frame     // the first few
+	Client  Party        // of the event that the finding describes
+	Server  Party        // likewise
+	Flow    decode.Flow  // likewise
+	Caller  *auth.Caller // likewise, of an event that has one; else nil
+	Event   decode.Kind  // likewise
+	Clients Addresses    // seen so far
+	Servers Addresses    // seen so far
+	Frames  []Frame      // the first few
 	Quality decode.Quality
 	Sensor  string
 }

@@ -13,6 +13,7 @@ import (
 	"kmswatch/alerts/inventory"
 	"kmswatch/alerts/zone"
 	"kmswatch/decode"
+	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 )
 
@@ -327,7 +328,7 @@ func (v *Evaluator) raise(c *Context, f Fold) *Finding {
 	}
 	a.Severity = severity
 	a.Client, a.Server = c.Client, c.Server
-	a.Flow, a.Event = c.head.Flow, c.event.Kind()
+	a.Flow, a.Caller, a.Event = c.head.Flow, caller(c.event), c.event.Kind()
 	v.count(c, a, f.Earlier)
 	v.pending = a
 	return &a.Finding
@@ -396,8 +397,47 @@ func asked(e decode.Event) decode.Position {
 		return e.Ask
 	case *decode.Anomaly:
 		return e.Ask
+	case *decode.Auth:
+		return e.Ask
+	case *decode.Session:
+		return e.Ask
+	case *decode.TreeConnect:
+		return e.Ask
+	case *decode.PipeOpen:
+		return e.Ask
+	case *decode.LDAPBind:
+		return e.Ask
+	case *decode.LDAPSearch:
+		return e.Ask
+	case *decode.KerberosReply:
+		return e.Ask
 	}
 	return decode.Position{}
+}
+
+// caller gives who asked, nil for an event of which that is not known.
+func caller(e decode.Event) *auth.Caller {
+	switch e := e.(type) {
+	case *decode.Bind:
+		return e.Caller
+	case *decode.Call:
+		return e.Caller
+	case *decode.KMSExchange:
+		return e.Caller
+	case *decode.Auth:
+		return e.Caller
+	case *decode.Session:
+		return e.Caller
+	case *decode.TreeConnect:
+		return e.Caller
+	case *decode.PipeOpen:
+		return e.Caller
+	case *decode.LDAPBind:
+		return e.Caller
+	case *decode.LDAPSearch:
+		return e.Caller
+	}
+	return nil
 }
 
 // tell gives out the alert that was being described.

@@ -16,6 +16,7 @@ import (
 	"kmswatch/alerts"
 	"kmswatch/alerts/zone"
 	"kmswatch/decode"
+	"kmswatch/decode/auth"
 )
 
 // The class, as OCSF numbers and names it.
@@ -152,6 +153,7 @@ func attack(b *buffer, t *alerts.Technique) {
 
 func evidence(b *buffer, a *alerts.Alert) {
 	b.object("")
+	actor(b, a.Caller)
 	endpoint(b, "src_endpoint", &a.Client)
 	endpoint(b, "dst_endpoint", &a.Server)
 	if a.Flow.Client.Addr.IsValid() && a.Flow.Server.Addr.IsValid() {
@@ -191,6 +193,43 @@ func evidence(b *buffer, a *alerts.Alert) {
 		b.uint("id", uint64(a.Flow.TunnelID))
 		b.end()
 	}
+	b.end()
+	b.end()
+}
+
+// Types of users (type_id).
+const (
+	regularUser = 1
+	systemUser  = 3
+)
+
+var userTypes = [...]string{regularUser: "User", systemUser: "System"}
+
+// actor writes who asked, if that is known by name or known to be nobody: then
+// it is the account that Windows has for anonymous logons (MS-DTYP 2.4.2.4). An
+// account of which the name ends in $ is a computer's.
+func actor(b *buffer, c *auth.Caller) {
+	if c == nil {
+		return
+	}
+	name, domain, uid, kind := c.User, c.Domain, "", int64(regularUser)
+	switch {
+	case c.Kind == auth.Anonymous:
+		name, domain, uid, kind = "ANONYMOUS LOGON", "NT AUTHORITY", "S-1-5-7", systemUser
+	case c.Kind == auth.Guest:
+		name, domain = "Guest", ""
+	case c.Kind != auth.Named || name == "":
+		return
+	case strings.HasSuffix(name, "$"):
+		kind = systemUser
+	}
+	b.object("actor")
+	b.object("user")
+	b.string("name", name)
+	b.known("domain", domain)
+	b.known("uid", uid)
+	b.int("type_id", kind)
+	b.string("type", userTypes[kind])
 	b.end()
 	b.end()
 }

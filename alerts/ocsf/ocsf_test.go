@@ -13,6 +13,7 @@ import (
 	"kmswatch/alerts"
 	"kmswatch/alerts/zone"
 	"kmswatch/decode"
+	"kmswatch/decode/auth"
 )
 
 var updateGolden = flag.Bool("update", false, "write the golden files")
@@ -64,8 +65,10 @@ func examples() map[string]*alerts.Alert {
 	ended.Stage = alerts.Ended
 	ended.Client.Zone = unknown
 	ended.Flow.Proto = 132
+	ended.Caller = auth.Unverified
 	worse := full.Clone()
 	worse.Stage = alerts.Worse
+	worse.Caller = &auth.Caller{Kind: auth.Named, Mechanism: auth.NTLM, Domain: "CORP", User: "WS1$", Workstation: "WS1"}
 	worse.Flow.Client.Addr, worse.Flow.Server.Addr = netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fe80::2")
 	return map[string]*alerts.Alert{"raised": full, "bare": bare, "ended": ended, "worse": worse}
 }
@@ -92,6 +95,29 @@ func TestAlertsAreWrittenAsTheGoldenFilesSay(t *testing.T) {
 		}
 		if bytes.IndexByte(got, '\n') != len(got)-1 {
 			t.Errorf("%s: more than one line", name)
+		}
+	}
+}
+
+func TestTheCallerIsTheActor(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		caller *auth.Caller
+		want   string // empty: none
+	}{
+		{"a user of a domain", &auth.Caller{Kind: auth.Named, User: "alice", Domain: "CORP"}, `"actor":{"user":{"name":"alice","domain":"CORP","type_id":1,"type":"User"}}`},
+		{"a computer", &auth.Caller{Kind: auth.Named, User: "WS1$"}, `"actor":{"user":{"name":"WS1$","type_id":3,"type":"System"}}`},
+		{"nobody, by the account that Windows has for it", auth.Unverified, `"actor":{"user":{"name":"ANONYMOUS LOGON","domain":"NT AUTHORITY","uid":"S-1-5-7","type_id":3,"type":"System"}}`},
+		{"a guest, whoever it says it is", &auth.Caller{Kind: auth.Guest, User: "alice"}, `"actor":{"user":{"name":"Guest","type_id":1,"type":"User"}}`},
+		{"a ticket names no user", &auth.Caller{Kind: auth.Named, Service: "cifs/dc1"}, ""},
+		{"who is not known", auth.Nobody, ""},
+		{"an event without a caller", nil, ""},
+	} {
+		a := examples()["raised"].Clone()
+		a.Caller = c.caller
+		got := string(Encoder{}.AppendJSON(nil, a))
+		if c.want == "" && strings.Contains(got, "actor") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", c.name, got)
 		}
 	}
 }
