@@ -81,6 +81,14 @@ const (
 	acceptedSecureChannel
 	acceptedDRSUAPI
 	namedByLocator
+	issuedTicket
+	refusedTicket
+	answeredPing
+	answeredRootDSE
+	sharedSysvol
+	mappedDRSUAPI
+	namedByMapper
+	mappedKMS
 	answeredSRV
 	answeredUpdate
 	namedInConfig
@@ -90,7 +98,11 @@ const (
 // and may take a bind (MS-NRPC 3.5.3 registers the endpoint whatever the role),
 // but it is no server of the secure channel, and drsuapi is registered with the
 // directory service alone. A locator record is the word of the DNS server about
-// another host.
+// another host, and so is an endpoint at another address than the mapper's own. A
+// KDC need not be a domain controller's, but then it seldom shares a network with
+// Windows; that it answered counts, that it refused counts less. Every directory
+// tells its root DSE, while the netlogon ping is answered by domain controllers
+// alone (MS-ADTS 6.3.3). What a mapper names may be gone.
 //
 // To add one: a constant above, a line here, the case in Observe.
 var signs = [...]struct {
@@ -104,6 +116,14 @@ var signs = [...]struct {
 	acceptedSecureChannel: {DomainController, Confirmed, "accepted a netlogon secure channel"},
 	acceptedDRSUAPI:       {DomainController, Confirmed, "accepted a bind to drsuapi"},
 	namedByLocator:        {DomainController, Probable, "named by the DNS answer to"},
+	issuedTicket:          {DomainController, Confirmed, "issued a Kerberos ticket"},
+	refusedTicket:         {DomainController, Probable, "answered a Kerberos request with an error"},
+	answeredPing:          {DomainController, Confirmed, "answered a netlogon ping"},
+	answeredRootDSE:       {DomainController, Hint, "answered a search of the root DSE"},
+	sharedSysvol:          {DomainController, Probable, "let a client connect to its share"},
+	mappedDRSUAPI:         {DomainController, Probable, "maps an endpoint of drsuapi"},
+	namedByMapper:         {DomainController, Hint, "named as an endpoint of drsuapi"},
+	mappedKMS:             {KMS, Hint, "named as an endpoint of the KMS interface"},
 	answeredSRV:           {DNSServer, Confirmed, "answered an SRV lookup"},
 	answeredUpdate:        {DNSServer, Confirmed, "answered a DNS UPDATE"},
 	namedInConfig:         {0, Configured, "named in the configuration"},
@@ -336,6 +356,47 @@ func (v *Inventory) Observe(e decode.Event) {
 		if e.Outcome == decode.Answered || e.Outcome == decode.Refused {
 			v.note(e.Head().Flow.Server.Addr, answeredUpdate, e.Head(), netip.Addr{}, "")
 		}
+	case *decode.KerberosReply:
+		switch e.Outcome {
+		case decode.Answered:
+			v.note(e.Head().Flow.Server.Addr, issuedTicket, e.Head(), netip.Addr{}, "")
+		case decode.Refused:
+			v.note(e.Head().Flow.Server.Addr, refusedTicket, e.Head(), netip.Addr{}, "")
+		}
+	case *decode.LDAPSearch:
+		if e.Outcome != decode.Answered || e.Entries == 0 {
+			return
+		}
+		switch {
+		case e.NetlogonPing:
+			v.note(e.Head().Flow.Server.Addr, answeredPing, e.Head(), netip.Addr{}, "")
+		case e.RootDSE:
+			v.note(e.Head().Flow.Server.Addr, answeredRootDSE, e.Head(), netip.Addr{}, "")
+		}
+	case *decode.TreeConnect:
+		if e.Outcome == decode.Accepted && (e.Share == "SYSVOL" || e.Share == "NETLOGON") {
+			v.note(e.Head().Flow.Server.Addr, sharedSysvol, e.Head(), netip.Addr{}, e.Share)
+		}
+	case *decode.EndpointMapped:
+		v.mapped(e)
+	}
+}
+
+// mapped learns from an answer of an endpoint mapper.
+func (v *Inventory) mapped(e *decode.EndpointMapped) {
+	h := e.Head()
+	mapper := h.Flow.Server.Addr
+	at, by := mapper, netip.Addr{}
+	if e.Addr.IsValid() && !e.Addr.IsUnspecified() && plain(e.Addr) != plain(mapper) {
+		at, by = e.Addr, mapper
+	}
+	switch {
+	case e.Interface.UUID == DRSUAPI && by.IsValid():
+		v.note(at, namedByMapper, h, by, "")
+	case e.Interface.UUID == DRSUAPI:
+		v.note(at, mappedDRSUAPI, h, by, "")
+	case e.Interface.UUID == dcerpc.KMS:
+		v.note(at, mappedKMS, h, by, "")
 	}
 }
 

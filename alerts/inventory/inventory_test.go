@@ -59,6 +59,29 @@ func answer(name string, a ...netip.Addr) *dns.Message {
 	return &dns.Message{Response: true, Name: name, Type: 33, SRV: []dns.SRV{{Name: name, Target: "dc1.example.org", Addresses: a}}}
 }
 
+func ticket(frame uint64, o decode.Outcome) *decode.KerberosReply {
+	e := &decode.KerberosReply{Outcome: o}
+	*e.Head() = head(frame)
+	return e
+}
+
+func search(frame uint64, s decode.LDAPSearch) *decode.LDAPSearch {
+	*s.Head() = head(frame)
+	return &s
+}
+
+func tree(frame uint64, share string, o decode.Outcome) *decode.TreeConnect {
+	e := &decode.TreeConnect{Share: share, Outcome: o}
+	*e.Head() = head(frame)
+	return e
+}
+
+func mapped(frame uint64, u dcerpc.UUID, a netip.Addr) *decode.EndpointMapped {
+	e := &decode.EndpointMapped{Interface: dcerpc.Syntax{UUID: u, Major: 1}, Addr: a, Known: true, Port: 49664}
+	*e.Head() = head(frame)
+	return e
+}
+
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	const locator = "_ldap._tcp.dc._msdcs.example.org"
@@ -126,6 +149,34 @@ func TestObserve(t *testing.T) {
 			[]decode.Event{lookup(3, "_vlmcs._tcp.example.org", decode.Answered, answer("_vlmcs._tcp.example.org", other))}, other, 0, nil},
 		{"records of an answer that refuses name nobody",
 			[]decode.Event{lookup(3, locator, decode.Refused, answer(locator, other))}, other, 0, nil},
+		{"who issues tickets is a domain controller",
+			[]decode.Event{ticket(3, decode.Answered), ticket(5, decode.Answered)}, server, DomainController,
+			[]Evidence{{Role: DomainController, Grade: Confirmed, What: "issued a Kerberos ticket", At: decode.Position{Frame: 3}, Time: 3, Last: 5, Count: 2}}},
+		{"who refuses one is probably",
+			[]decode.Event{ticket(3, decode.Refused), ticket(4, decode.Unanswered)}, server, DomainController,
+			[]Evidence{{Role: DomainController, Grade: Probable, What: "answered a Kerberos request with an error", At: decode.Position{Frame: 3}, Time: 3, Last: 3, Count: 1}}},
+		{"who answers a netlogon ping is one",
+			[]decode.Event{search(3, decode.LDAPSearch{NetlogonPing: true, Outcome: decode.Answered, Entries: 1})}, server, DomainController,
+			[]Evidence{{Role: DomainController, Grade: Confirmed, What: "answered a netlogon ping", At: decode.Position{Frame: 3}, Time: 3, Last: 3, Count: 1}}},
+		{"but not who has nothing to say to it",
+			[]decode.Event{search(3, decode.LDAPSearch{NetlogonPing: true, Outcome: decode.Answered}), search(4, decode.LDAPSearch{NetlogonPing: true, Outcome: decode.Unanswered})}, server, 0, nil},
+		{"every directory tells its root DSE, so that is a hint only",
+			[]decode.Event{search(3, decode.LDAPSearch{RootDSE: true, Outcome: decode.Answered, Entries: 1}), search(4, decode.LDAPSearch{Base: "dc=x", Outcome: decode.Answered, Entries: 1})}, server, 0,
+			[]Evidence{{Role: DomainController, Grade: Hint, What: "answered a search of the root DSE", At: decode.Position{Frame: 3}, Time: 3, Last: 3, Count: 1}}},
+		{"who has a SYSVOL is probably one",
+			[]decode.Event{tree(3, "SYSVOL", decode.Accepted), tree(4, "IPC$", decode.Accepted)}, server, DomainController,
+			[]Evidence{{Role: DomainController, Grade: Probable, What: "let a client connect to its share SYSVOL", At: decode.Position{Frame: 3}, Time: 3, Last: 3, Count: 1}}},
+		{"who refuses to give it need not have it",
+			[]decode.Event{tree(3, "SYSVOL", decode.Rejected), tree(4, "NETLOGON", decode.Unanswered)}, server, 0, nil},
+		{"who maps drsuapi is probably one, whatever address the tower has",
+			[]decode.Event{mapped(3, DRSUAPI, netip.IPv4Unspecified()), mapped(4, DRSUAPI, server), mapped(5, DRSUAPI, netip.Addr{})}, server, DomainController,
+			[]Evidence{{Role: DomainController, Grade: Probable, What: "maps an endpoint of drsuapi", At: decode.Position{Frame: 3}, Time: 3, Last: 5, Count: 3}}},
+		{"of another the mapper's word is a hint",
+			[]decode.Event{mapped(3, DRSUAPI, other)}, other, 0,
+			[]Evidence{{Role: DomainController, Grade: Hint, What: "named as an endpoint of drsuapi", By: server, At: decode.Position{Frame: 3}, Time: 3, Last: 3, Count: 1}}},
+		{"that KMS is mapped is a hint",
+			[]decode.Event{mapped(3, dcerpc.KMS, server), mapped(4, dcerpc.EPMapper, server)}, server, 0,
+			[]Evidence{{Role: KMS, Grade: Hint, What: "named as an endpoint of the KMS interface", At: decode.Position{Frame: 3}, Time: 3, Last: 3, Count: 1}}},
 		{"addresses that are no host's are not learnt",
 			[]decode.Event{lookup(3, locator, decode.Answered, answer(locator, netip.IPv4Unspecified()))}, netip.IPv4Unspecified(), 0, nil},
 		{"an IPv4 address mapped into IPv6 is the same host",
@@ -271,6 +322,10 @@ func TestObserveAllocatesNothingForWhatIsKnown(t *testing.T) {
 		exchange(5, decode.Answered, true),
 		lookup(6, name, decode.Answered, answer(name, other)),
 		new(decode.Call),
+		ticket(7, decode.Answered),
+		search(8, decode.LDAPSearch{NetlogonPing: true, Outcome: decode.Answered, Entries: 1}),
+		tree(9, "SYSVOL", decode.Accepted),
+		mapped(10, DRSUAPI, other),
 	}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, e := range events {
