@@ -1,11 +1,10 @@
 // Package ndr reads the primitives of stub data in the two transfer syntaxes
-// of MS-RPC: NDR32 (C706 chapter 14) and NDR64 (MS-RPCE 2.2.5). It knows
-// nothing of any operation's parameters; the decoder of an interface asks for
-// them one by one, in the order of the IDL.
-//
-// What is not here yet and is added beside Count when an interface needs it:
-// varying arrays (an offset and an actual count, both sized as Count) and
-// context handles (four bytes of attributes and a UUID).
+// of MS-RPC: NDR32 (C706 chapter 14) and NDR64 (MS-RPCE 2.2.5), and the
+// strings and context handles that are made of them. It knows nothing of any
+// operation's parameters; the decoder of an interface asks for them one by
+// one, in the order of the IDL: a pointer's referent where the pointer stands,
+// and its referenced value at once for a parameter, behind the outermost
+// structure or array for a member (C706 14.3.12.3).
 package ndr
 
 import "kmswatch/decode/wire"
@@ -77,6 +76,29 @@ func (r *Reader) size() uint64 {
 		return r.U64()
 	}
 	return uint64(r.U32())
+}
+
+// AlignSize aligns to the size of a pointer, which is the alignment of a
+// structure, union or array element that holds one.
+func (r *Reader) AlignSize() {
+	if r.ndr64 {
+		r.c.Align(8)
+	} else {
+		r.c.Align(4)
+	}
+}
+
+// AlignTo aligns to n, a power of two: the alignment of a structure or union is
+// that of the largest primitive in it (MS-RPCE 2.2.5.3.4).
+func (r *Reader) AlignTo(n int) { r.c.Align(n) }
+
+// Enum reads a value of an enumeration without v1_enum: a short in NDR32 (C706
+// 14.2.6), a long in NDR64.
+func (r *Reader) Enum() uint32 {
+	if r.ndr64 {
+		return r.U32()
+	}
+	return uint32(r.U16())
 }
 
 // Bytes consumes n octets, the elements of a byte array, without alignment.
