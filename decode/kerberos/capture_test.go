@@ -124,15 +124,15 @@ var inCaptures = []struct {
 	{"ndpi/kerberos-error.pcap", 2, []string{
 		"KRB-ERROR service=krbtgt/LINUX.SHELL.COM@LINUX.SHELL.COM error=KRB_ERR_RESPONSE_TOO_BIG",
 	}},
-	{"ndpi/kerberos-login.pcap", 22, []string{
+	{"ndpi/kerberos-login.pcap", 26, []string{
 		"TGS-REQ service=ldap/vpc-w2k3ent.denyDC.com/denyDC.com@DENYDC.COM etypes=[23 -133 -128 3 1 24 -135] padata=[1] ticket=krbtgt/DENYDC.COM@DENYDC.COM/23",
 		"TGS-REP client=UBUNTU64A$@TESTBED1.CA service=ldap/dc@TESTBED1.CA padata=[136] enc=23 ticket=ldap/dc@TESTBED1.CA/23",
 	}},
-	{"ndpi/kerberos.pcap", 17, []string{
+	{"ndpi/kerberos.pcap", 19, []string{
 		"KRB-ERROR service=krbtgt/HAPPYCRAFT.ORG@HAPPYCRAFT.ORG error=KDC_ERR_PREAUTH_REQUIRED padata=[19 2 16 15]",
 		"KRB-ERROR service=johnson-pc$@HAPPYCRAFT.ORG@HAPPYCRAFT.ORG error=KDC_ERR_BADOPTION status=0xc00000bb",
 	}},
-	{"zeek/krb-kerberos_tso.pcapng", 8, []string{
+	{"zeek/krb-kerberos_tso.pcapng", 14, []string{
 		"AS-REP client=Administrator@TEST.LOCAL service=krbtgt/TEST.LOCAL@TEST.LOCAL padata=[19] enc=18 ticket=krbtgt/TEST.LOCAL@TEST.LOCAL/18",
 		"TGS-REP client=DESKTOP-RBDMVVA$@TEST.LOCAL service=cifs/WIN-R5NF6DMLDVH@TEST.LOCAL enc=18 ticket=cifs/WIN-R5NF6DMLDVH@TEST.LOCAL/18",
 	}},
@@ -216,8 +216,17 @@ func TestCapturesOfTokens(t *testing.T) {
 		file string
 		want []string
 	}{
-		{"zeek/dce-rpc-kerberos445_auth.pcapng", []string{"FILL"}},
-		{"zeek/krb-kerberos_tso.pcapng", []string{"FILL"}},
+		{"zeek/dce-rpc-kerberos445_auth.pcapng", []string{"kerberos AP-REP service=@ enc=18"}},
+		{"zeek/krb-kerberos_tso.pcapng", []string{
+			"kerberos AP-REQ service=cifs/win7.test.local@TEST.LOCAL enc=18 ticket=cifs/win7.test.local@TEST.LOCAL/18",
+			"kerberos AP-REP service=@ enc=18",
+			"kerberos AP-REQ service=cifs/WIN-R5NF6DMLDVH.TEST.local@TEST.LOCAL enc=18 ticket=cifs/WIN-R5NF6DMLDVH.TEST.local@TEST.LOCAL/18",
+			"kerberos AP-REP service=@ enc=18",
+			"kerberos AP-REQ service=cifs/WIN-R5NF6DMLDVH@TEST.LOCAL enc=18 ticket=cifs/WIN-R5NF6DMLDVH@TEST.LOCAL/18",
+			"kerberos AP-REP service=@ enc=18",
+			"kerberos AP-REQ service=cifs/win7.test.local@TEST.LOCAL enc=18 ticket=cifs/win7.test.local@TEST.LOCAL/18",
+			"kerberos AP-REP service=@ enc=18",
+		}},
 	} {
 		var lines []string
 		for _, b := range tokens(t, c.file) {
