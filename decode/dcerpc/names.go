@@ -160,6 +160,9 @@ func rejectStatus(status uint32) bool {
 	return s != nil && s.reject
 }
 
+// NotExecuted tells whether the status of a fault is the runtime's refusal.
+func NotExecuted(status uint32) bool { return rejectStatus(status) }
+
 func findStatus(status uint32) *statusName {
 	i := sort.Search(len(statusNames), func(i int) bool { return statusNames[i].status >= status })
 	if i < len(statusNames) && statusNames[i].status == status {

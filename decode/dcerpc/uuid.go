@@ -31,6 +31,10 @@ func ParseUUID(s string) (u UUID, ok bool) {
 	return u, true
 }
 
+// WireUUID reads the first 16 bytes of b as a UUID (C706 appendix A) in the byte
+// order of its PDU.
+func WireUUID(b []byte, big bool) UUID { return wireUUID(b[:16], big) }
+
 // MustUUID is ParseUUID for constant tables; it panics on malformed text.
 func MustUUID(s string) UUID {
 	u, ok := ParseUUID(s)
