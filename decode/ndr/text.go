@@ -53,23 +53,36 @@ func (r *Reader) Narrow() Text {
 // char[limit] (C706 14.3.4.1).
 func (r *Reader) Varying(limit uint64) Text { return r.text(limit, false) }
 
+// Wides reads n WCHARs, the elements of a conformant array whose maximum count
+// came before.
+func (r *Reader) Wides(n uint64) Text {
+	r.c.Align(2)
+	return r.characters(n, true)
+}
+
 func (r *Reader) text(limit uint64, wide bool) Text {
 	offset, actual := r.size(), r.size()
+	t := r.characters(actual, wide)
+	t.Illegal = offset != 0 || actual > limit
+	return t
+}
+
+// characters reads n characters up to the first NUL.
+func (r *Reader) characters(n uint64, wide bool) Text {
 	if !r.Ok() {
 		return Text{Cut: true}
 	}
-	t := Text{wide: wide, big: r.c.BigEndian(), Sent: actual}
-	t.Illegal = offset != 0 || actual > limit
+	t := Text{wide: wide, big: r.c.BigEndian(), Sent: n}
 	size := uint64(1)
 	if wide {
 		size = 2
 	}
-	if left := uint64(r.c.Len()); actual > left/size {
+	if left := uint64(r.c.Len()); n > left/size {
 		t.Cut = true
 		t.b = r.c.Bytes(int(left / size * size))
 		r.c.Fail()
 	} else {
-		t.b = r.c.Bytes(int(actual * size))
+		t.b = r.c.Bytes(int(n * size))
 	}
 	for i := range t.units() {
 		if t.Unit(i) == 0 {
@@ -102,12 +115,12 @@ func (t *Text) Unit(i int) uint16 {
 	return binary.LittleEndian.Uint16(t.b[2*i:])
 }
 
-// From gives the string from its character i on, i <= Len.
-func (t Text) From(i int) Text {
+// Part gives the characters from from to before to, which lie within Len.
+func (t Text) Part(from, to int) Text {
 	if t.wide {
-		i *= 2
+		from, to = 2*from, 2*to
 	}
-	t.b = t.b[i:]
+	t.b = t.b[from:to]
 	return t
 }
 
