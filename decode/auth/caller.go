@@ -26,14 +26,15 @@ const (
 	LanMan   // names and responses in the SMB1 session setup itself, MS-CIFS 3.2.4.2.4
 	Simple   // LDAP name and password, RFC 4513 5.1
 	Schannel // TLS client certificate
-	Digest
-	External
+	Digest   // SASL DIGEST-MD5, RFC 2831
+	External // SASL EXTERNAL: who the layer below says
+	Plain    // SASL PLAIN, RFC 4616
 	NegoEx
 	OtherMechanism
 )
 
 var mechanismNames = [...]string{
-	"none", "negotiate", "ntlm", "kerberos", "netlogon", "lanman", "simple", "schannel", "digest", "external", "negoex", "other",
+	"none", "negotiate", "ntlm", "kerberos", "netlogon", "lanman", "simple", "schannel", "digest", "external", "plain", "negoex", "other",
 }
 
 func (m Mechanism) String() string {

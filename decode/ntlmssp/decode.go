@@ -33,8 +33,8 @@ const (
 func Is(b []byte) bool { return len(b) >= len(signature) && string(b[:len(signature)]) == signature }
 
 // Decode reads one message. It resets m. On an anomaly, the first met, m holds
-// what could be read before and beside it; nothing where the signature or the
-// type is bad. Nothing of b is kept.
+// what could be read before and beside it; nothing after BadSignature, BadType
+// and ShortMessage. Nothing of b is kept.
 func (m *Message) Decode(b []byte) Anomaly {
 	*m = Message{}
 	if !Is(b) {
@@ -59,6 +59,9 @@ func (m *Message) Decode(b []byte) Anomaly {
 	default:
 		return BadType
 	}
+	if d.anomaly == ShortMessage {
+		*m = Message{} // fields that are not there are not empty
+	}
 	return d.anomaly
 }
 
@@ -72,7 +75,10 @@ type decoder struct {
 }
 
 // field is where the payload holds a value.
-type field struct{ off, len int }
+type field struct {
+	off, len int
+	lost     bool // has bytes, of which none lies in the payload
+}
 
 func (d *decoder) note(a Anomaly) {
 	if d.anomaly == 0 {
@@ -123,11 +129,11 @@ func (d *decoder) check(header int) {
 			continue
 		case f.off > len(d.b)-f.len:
 			d.note(FieldOutside)
-			f.len = 0
+			f.len, f.lost = 0, true
 			continue
 		case f.off < header:
 			d.note(FieldInHeader)
-			f.len = 0
+			f.len, f.lost = 0, true
 			continue
 		}
 		for _, g := range d.fields[:i] {
@@ -230,6 +236,7 @@ func (d *decoder) authenticate(m *Message) {
 	m.Domain = d.text(d.bytes(domain), unicode)
 	m.User = d.text(d.bytes(user), unicode)
 	m.Workstation = d.text(d.bytes(workstation), unicode)
+	m.userLost, m.domainLost = d.fields[user].lost, d.fields[domain].lost
 	d.responses(m, d.bytes(lm), d.bytes(nt))
 	// The promise is signed by the response: who takes the MIC out of a message
 	// that he relays cannot take it back, CVE-2019-1040.

@@ -110,6 +110,8 @@ type Message struct {
 
 	// Lengths in bytes, as an AUTHENTICATE_MESSAGE declares them.
 	LMResponse, NTResponse, SessionKey int
+
+	userLost, domainLost bool // there is one, but not where the message says
 }
 
 // Signals are the independent signs that an AUTHENTICATE_MESSAGE asks for
@@ -140,10 +142,10 @@ func (m *Message) Signals() Signals {
 	if m.LMResponse == 0 || m.LMZero {
 		s |= EmptyLMResponse
 	}
-	if m.User == "" {
+	if m.User == "" && !m.userLost {
 		s |= EmptyUser
 	}
-	if m.Domain == "" {
+	if m.Domain == "" && !m.domainLost {
 		s |= EmptyDomain
 	}
 	return s

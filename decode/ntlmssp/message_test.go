@@ -155,9 +155,8 @@ func TestNegotiateNamesAreOfTheOEMCodePage(t *testing.T) {
 		{name: "a version",
 			hex:  "4e544c4d53535000 01000000 978208e2 0000000000000000 0000000000000000 0a0063450000000f",
 			want: Message{Type: Negotiate, HasFlags: true, HasVersion: true, Flags: 0xe2088297, Version: Version{10, 0, 17763, 15}}},
-		{name: "no flags", hex: "4e544c4d53535000 01000000 0502", want: Message{Type: Negotiate}, anomaly: ShortMessage},
-		{name: "half of the fields", hex: "4e544c4d53535000 01000000 05020800 00000000",
-			want: Message{Type: Negotiate, HasFlags: true, Flags: 0x80205}, anomaly: ShortMessage},
+		{name: "no flags", hex: "4e544c4d53535000 01000000 0502", anomaly: ShortMessage},
+		{name: "half of the fields", hex: "4e544c4d53535000 01000000 05020800 00000000", anomaly: ShortMessage},
 	} {
 		var m Message
 		if a := m.Decode(unhex(t, c.hex)); a != c.anomaly || m != c.want {
@@ -418,6 +417,13 @@ func TestAnonymous(t *testing.T) {
 		if a := m.Decode(c.a.bytes()); a != 0 || m.Signals() != c.signals || m.Anonymous() != c.want {
 			t.Errorf("%s: %s, signals %05b, anonymous %t", c.name, a, m.Signals(), m.Anonymous())
 		}
+	}
+	// A name in a place outside of the message is not an empty one.
+	b := auth{user: []byte("bob")}.bytes()
+	binary.LittleEndian.PutUint32(b[40:], 0xffff)
+	var m Message
+	if a := m.Decode(b); a != FieldOutside || m.User != "" || m.Anonymous() {
+		t.Errorf("a user outside of the message: %s, %+v", a, m)
 	}
 	if s := (&Message{Type: Negotiate}).Signals(); s != 0 {
 		t.Errorf("signals of a NEGOTIATE_MESSAGE: %b", s)

@@ -34,6 +34,9 @@ func FuzzToken(f *testing.F) {
 		if (a == NotToken || a == CutToken) && (line(&tok) != "none" || tok.Wrapped) || a == 0 && tok.Form == NoForm {
 			t.Fatalf("%s: %s", a, line(&tok))
 		}
+		if m := Sniff(b); tok.Form == Own && (m != tok.Mech.Mechanism || &tok.Token[0] != &b[0]) || (tok.Form == Init || tok.Form == Init2 || tok.Form == Resp) && m != SPNEGO {
+			t.Fatalf("%s by its first bytes, and then %s", m, line(&tok))
+		}
 		inside(t, b, tok.Token)
 		inside(t, b, tok.Hint)
 		inside(t, b, tok.Mech.OID)

@@ -155,6 +155,36 @@ func opens(c byte) bool {
 	return false
 }
 
+// Sniff tells by the first bytes whose token it may be: SPNEGO's with and without
+// the leading identifier, NTLM's, Kerberos's likewise, NegoEx's, that of another
+// mechanism in an initial context token; None.
+func Sniff(b []byte) Mechanism {
+	switch {
+	case ntlmssp.Is(b):
+		return NTLM
+	case len(b) >= len(negoExtended) && string(b[:len(negoExtended)]) == negoExtended:
+		return NegoEx
+	case len(b) == 0 || !opens(b[0]):
+		return None
+	case b[0]&0xf0 == 0xa0:
+		return SPNEGO
+	case b[0] != 0x60:
+		return Kerberos
+	}
+	e, _, v := ber.Head(b)
+	if v == ber.Malformed {
+		return None
+	}
+	oid, _, v := ber.Head(e.Content)
+	if name, ok := oid.OID(); ok && v == ber.Whole && oid.Is(ber.Universal, ber.ObjectIdentifier) {
+		return mech(name).Mechanism
+	}
+	return None
+}
+
+// negoExtended begins each message of MS-NEGOEX 2.2.6.2.
+const negoExtended = "NEGOEXTS"
+
 // first keeps the first anomaly.
 func first(to *Anomaly, a Anomaly) {
 	if *to == 0 {
@@ -212,7 +242,9 @@ func (t *Token) offer(f *ber.Element) (a Anomaly) {
 		if !ok {
 			return a
 		}
-		first(&a, t.list(&list))
+		if inner := t.list(&list); inner != 0 {
+			return inner
+		}
 		return a
 	case 2:
 		return octets(f, &t.Token)

@@ -149,6 +149,33 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+func TestSniff(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want Mechanism
+	}{
+		{"nothing", nil, None},
+		{"text", []byte("hello"), None},
+		{"NTLM", []byte("NTLMSSP\x00"), NTLM},
+		{"NegoEx", []byte("NEGOEXTS..."), NegoEx},
+		{"an offer", initial(), SPNEGO},
+		{"an answer", resp(), SPNEGO},
+		{"an offer with its identifier", gss(initial()), SPNEGO},
+		{"AP-REQ", []byte{0x6e}, Kerberos},
+		{"KRB-ERROR", []byte{0x7e, 1}, Kerberos},
+		{"Kerberos as Windows 2000 names it", el(0x60, oid(MSKerberos), []byte{1, 0}), MSKerberos},
+		{"a token that is cut behind the identifier", el(0x60, oid(IAKERB), make([]byte, 500))[:20], IAKERB},
+		{"one that is cut within it", el(0x60, oid(IAKERB))[:6], None},
+		{"a length that is none", []byte{0x60, 0x80, 6}, None},
+	} {
+		if got := Sniff(c.b); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
 func TestOIDText(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ hex, want string }{
