@@ -145,13 +145,15 @@ func play(t testing.TB, file string, cfg Config) (lines string, rec *record) {
 		t.Skip("no captures")
 	}
 	var r gopacket.PacketDataSource
-	link := layers.LinkTypeEthernet
+	var link gopacket.Decoder = layers.LinkTypeEthernet
 	if bytes.HasPrefix(b, []byte{0x0a, 0x0d, 0x0d, 0x0a}) {
 		r, err = pcapgo.NewNgReader(bytes.NewReader(b), pcapgo.NgReaderOptions{WantMixedLinkType: true})
 	} else {
 		var p *pcapgo.Reader
 		p, err = pcapgo.NewReader(bytes.NewReader(b))
-		r, link = p, p.LinkType()
+		if r = p; err == nil && p.LinkType() == layers.LinkTypeIPv4 {
+			link = layers.LayerTypeIPv4
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -208,10 +210,98 @@ func play(t testing.TB, file string, cfg Config) (lines string, rec *record) {
 	return strings.Join(rec.lines, "\n"), rec
 }
 
-func TestDump(t *testing.T) {
-	for _, f := range strings.Split(os.Getenv("DUMP"), ",") {
-		s, _ := play(t, f, Config{Messages: os.Getenv("MSG") != ""})
-		fmt.Println("==", f)
-		fmt.Println(s)
+func TestCaptures(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		file string
+		want []string // lines that are told
+	}{
+		{"arkime/ldap-and-search.pcap", []string{
+			`bind anonymous "" accepted success legs 1 @4-6`,
+			`search "" wholeSubtree (&(cn=*fred*)(dn=joe)) []/0 by anonymous answered noSuchObject entries 0 references 0 @8-9`,
+		}},
+		{"arkime/ldap-simpleauth.pcap", []string{
+			`bind simple "xxxxxxxxxxx@xx.xxx.xxxxx.net" accepted success legs 1 @4-5`,
+			`search "DC=xx,DC=xxx,DC=xxxxx,DC=net" wholeSubtree (&(objectclass=*)(sAMAccountName=xxxxxxxx)) [sAMAccountName]/1 by authenticated answered success entries 1 references 0 @7-8`,
+		}},
+		{"zeek/ldap-aduser1-ntlm.pcap", []string{
+			`bind sicily sicily "User1" accepted success legs 2 @4-8`,
+			`search "dc=ADHACKING,dc=LOCAL" wholeSubtree (&(sAMAccountName=*)(mail=*)(!(UserAccountControl:1.2.840.113556.1.4.803:=2))) [sAMAccountName pwdLastSet mail lastLogon]/4 by authenticated answered success entries 3 references 3 @9-10`,
+		}},
+		{"zeek/ldap-ldap_invalid_credentials.pcap", []string{
+			`bind sasl GSS-SPNEGO "" refused invalidCredentials legs 2 @1-4`,
+		}},
+		{"zeek/ldap-modify-request.pcapng", []string{
+			`bind sasl GSS-SPNEGO "" accepted success legs 1 @9-11`,
+			"opaque security-layer",
+		}},
+		{"zeek/ldap-sasl-srp-who-am-i.pcap", []string{
+			`bind sasl SRP "" accepted success legs 2 @4-9`,
+			"opaque security-layer",
+		}},
+		{"suricata-verify/ldap-bind-ldap.pcap", []string{
+			`bind sasl CRAM-MD5 "" unfinished saslBindInProgress legs 1 @4-6`,
+		}},
+		{"zeek/ldap-ldap_search_umlaut.pcap", []string{
+			`search "dc=example,dc=com" wholeSubtree (name=Üü) []/0 by anonymous unanswered entries 0 references 0 @4-0`,
+		}},
+		// The netlogon ping over UDP.
+		{"zeek-eternalsafety/traces-eternalchampion.pcap", []string{
+			`search "" baseObject (&(DnsDomain=pixelshine.net.)(Host=RIGSBY-WIN-PC)(NtVer=\16\00\00\a0)) [Netlogon]/1 by anonymous rootdse ping answered success entries 1 references 0 @330-331`,
+		}},
+	} {
+		got, _ := play(t, c.file, Config{})
+		for _, want := range c.want {
+			if !strings.Contains("\n"+got+"\n", "\n"+want+"\n") {
+				t.Errorf("%s: no\n%s\nin\n%s", c.file, want, got)
+			}
+		}
+	}
+}
+
+// Filters of a thousand levels, made against Zeek: they are refused, and the
+// searches told all the same.
+func TestCaptureOfDeepFilters(t *testing.T) {
+	t.Parallel()
+	got, _ := play(t, "zeek/ldap-ldap-max-recursion.pcap", Config{})
+	if n, m := strings.Count(got, "anomaly filter-too-deep"), strings.Count(got, "search "); n != 100 || m != 100 {
+		t.Errorf("%d anomalies, %d searches", n, m)
+	}
+}
+
+// What tshark 4.0 lists of messages, where nothing hides any.
+func TestMessagesOfCaptures(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		file string
+		want []string
+	}{
+		{"suricata-verify/ldap-add-ldap.pcap", []string{`0 2 addRequest "dc=example,dc=com"`, `1 2 addResponse success`}},
+		{"suricata-verify/ldap-modify-dn-ldap.pcap", []string{
+			`0 2 modDNRequest "uid=jdoe,ou=People,dc=example,dc=com"`, `1 2 modDNResponse success`,
+		}},
+		{"suricata-verify/ldap-compare-ldap.pcap", []string{
+			`0 2 compareRequest "uid=jdoe,ou=People,dc=example,dc=com"`, `1 2 compareResponse compareTrue`,
+		}},
+		{"suricata-verify/ldap-abandon-ldap.pcap", []string{`0 6 abandonRequest`}},
+		{"suricata-verify/ldap-unsolicited-ldap.pcap", []string{`1 0 extendedResp "1.3.6.1.4.1.1466.20036" unavailable`}},
+		{"arkime/ldap-and-search.pcap", []string{
+			`0 1 bindRequest v3 simple`,
+			`1 1 bindResponse success`,
+			`0 2 searchRequest wholeSubtree (&(cn=*fred*)(dn=joe)) []`,
+			`1 2 searchResDone noSuchObject`,
+			`0 3 unbindRequest`,
+		}},
+	} {
+		_, rec := play(t, c.file, Config{Messages: true})
+		var got []string
+		for _, l := range rec.lines {
+			if l[0] == '0' || l[0] == '1' {
+				got = append(got, l)
+			}
+		}
+		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
+			t.Errorf("%s:\n%s\nwant\n%s", c.file, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+		}
 	}
 }

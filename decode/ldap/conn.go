@@ -134,7 +134,7 @@ type Bind struct {
 	Kind       BindKind
 	MessageID  int64 // of its last leg
 	Version    int32
-	Name       string // a DN, or what else the client calls itself
+	Name       string // a DN, or what else the client calls itself; the first that is not empty
 	Mechanism  string // of SASL; "sicily" of that
 	Legs       int
 	Outcome    Outcome
@@ -214,8 +214,8 @@ const keptSearches = 2
 // over Reset.
 type state struct {
 	own     *Message // iff Config has none
-	pending []*search
-	spare   []*search
+	pending []*pendingSearch
+	spare   []*pendingSearch
 
 	bind     Bind
 	binding  bool // bind is under way
@@ -225,7 +225,7 @@ type state struct {
 	leg      Auth // of the last leg
 }
 
-type search struct {
+type pendingSearch struct {
 	Search
 	side       uint8
 	missed     bool // its result may be among missing bytes
@@ -248,9 +248,9 @@ func (c *Conn) Reset(cfg *Config) {
 	*s = state{own: own, pending: pending, spare: spare}
 }
 
-func (s *state) release(p *search) {
+func (s *state) release(p *pendingSearch) {
 	if len(s.spare) < keptSearches {
-		*p = search{}
+		*p = pendingSearch{}
 		s.spare = append(s.spare, p)
 	}
 }
@@ -290,7 +290,7 @@ func (c *Conn) Excess() int {
 	if c.s == nil || len(c.s.pending) <= keptSearches {
 		return 0
 	}
-	return len(c.s.pending) * int(unsafe.Sizeof(search{}))
+	return len(c.s.pending) * int(unsafe.Sizeof(pendingSearch{}))
 }
 
 // Data reads the messages at the front of b, bytes of one side, and returns how
@@ -609,11 +609,11 @@ func (c *Conn) searchRequest(side int, m *Message, at dcerpc.Point, h Handler) {
 		}
 		c.conclude(i, o, h)
 	}
-	var p *search
+	var p *pendingSearch
 	if n := len(s.spare); n > 0 {
 		p, s.spare = s.spare[n-1], s.spare[:n-1]
 	} else {
-		p = new(search)
+		p = new(pendingSearch)
 	}
 	p.side = uint8(side)
 	p.Search = Search{
@@ -705,6 +705,9 @@ func (c *Conn) bindRequest(side int, m *Message, at dcerpc.Point, h Handler) {
 		*b = Bind{Kind: kind, Version: m.Version, Name: m.Name, Mechanism: mechanism, Request: at}
 		s.binding, s.bindSide, s.missed = true, side, false
 	}
+	if b.Name == "" {
+		b.Name = m.Name
+	}
 	b.MessageID = m.ID
 	b.Legs++
 	s.waiting, s.leg = true, m.Auth
@@ -742,7 +745,7 @@ func (c *Conn) bindResponse(side int, m *Message, at dcerpc.Point, h Handler) {
 		return
 	}
 	b.HasResult, b.Result, b.Diagnostic = true, m.Result, m.Diagnostic
-	if m.token != nil {
+	if m.token != nil && (b.Kind == SicilyBind || b.Kind == SASLBind && carriesTokens(b.Mechanism)) {
 		h.Token(false, b.Mechanism, m.token)
 	}
 	// MS-ADTS 5.1.1.1.3: success of the first two sicily requests asks for the

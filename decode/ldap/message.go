@@ -284,7 +284,7 @@ func (m *Message) bindRequest(r *reader) {
 		switch {
 		case ok && (!c.Is(ber.Universal, ber.OctetString) || c.Constructed), in.bad:
 			r.bad = true
-		case ok && !c.cut && len(c.Content) != 0 && carriesTokens(mechanism):
+		case ok && !c.cut && len(c.Content) != 0 && carriesTokens(m.Mechanism):
 			m.token = c.Content
 		}
 	case a.sicily() && !e.Constructed:
@@ -305,9 +305,9 @@ func (m *Message) bindRequest(r *reader) {
 // hash of one is in it.
 var tokenMechanisms = []string{"GSS-SPNEGO", "GSSAPI", "NTLM"}
 
-func carriesTokens(mechanism []byte) bool {
+func carriesTokens(mechanism string) bool {
 	for _, n := range tokenMechanisms {
-		if string(mechanism) == n {
+		if mechanism == n {
 			return true
 		}
 	}
