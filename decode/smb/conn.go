@@ -99,6 +99,7 @@ type Conn struct {
 	cfg      *Config
 	s        *state // nil before the first message
 	votes    int32  // above 0: side 0 is the client; below 0: side 1
+	began    bool   // a message was seen
 	netbios  bool   // a session was asked for: lengths are of 17 bits
 	half     [2]half
 	told     uint64 // anomalies that are told once a connection
@@ -198,6 +199,7 @@ type request struct {
 	live      bool
 	isAsync   bool
 	disk      bool // of a file that is none of ours
+	chains    bool // SMB 1: another command is chained to it
 	missed    bool // the other side lost bytes since
 }
 
@@ -462,10 +464,17 @@ func (c *Conn) message(side int, d *half, b []byte, cut bool, at dcerpc.Point, h
 		c.s = newState()
 		c.s.conn.ExtendedSec = true
 	}
-	if len(b) < 4 && d.frame >= 4 {
+	if len(b) < 14 && d.frame >= 14 {
 		return 0
 	}
 	if len(b) >= 4 && string(b[1:4]) == "SMB" {
+		if !c.began {
+			c.began = true
+			if len(b) < 14 || b[0] == 0xff && b[4] != cmd1Negotiate || b[0] == 0xfe && (b[12] != Negotiate2 || b[13] != 0) {
+				// Requests may wait that were not seen.
+				c.half[0].lost, c.half[1].lost = true, true
+			}
+		}
 		switch b[0] {
 		case 0xff:
 			d.raw = false

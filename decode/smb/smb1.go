@@ -51,9 +51,20 @@ func (hd *header1) dos() bool      { return hd.flags2&flags2NTStatus == 0 }
 func (hd *header1) failed() bool   { return failed(hd.status, hd.dos()) }
 func (hd *header1) unicode() bool  { return hd.flags2&flags2Unicode != 0 }
 
-// key is the id of the request table: MID, PID and the place in the chain.
-func (hd *header1) key(chain int) uint64 {
-	return uint64(hd.mid) | uint64(hd.pid)<<16 | uint64(chain)<<48
+// key is the id of the request table: MID, PID, command and place in the chain.
+// The command is in it since some clients have one MID for all their requests.
+func (hd *header1) key(command uint8, chain int) uint64 {
+	switch uint16(command) {
+	case cmd1TransactionSecondary:
+		command = cmd1Transaction
+	case cmd1Transaction2Secondary:
+		command = cmd1Transaction2
+	case cmd1NTTransactSecondary:
+		command = cmd1NTTransact
+	case cmd1WriteComplete:
+		command = cmd1WriteRaw
+	}
+	return uint64(hd.mid) | uint64(hd.pid)<<16 | uint64(command)<<48 | uint64(chain)<<56
 }
 
 // block1 is one command of SMB 1 as far as it is there.
@@ -71,9 +82,10 @@ type block1 struct {
 
 // chain1 is what the commands of an AndX chain hand on.
 type chain1 struct {
-	tree *Tree
-	pipe *Pipe
-	id   uint32
+	tree   *Tree
+	pipe   *Pipe
+	id     uint32
+	serial uint32 // of the request that the response last met answers, if more are chained to that
 }
 
 func (m *block1) u8(i int) int { return int(m.words[i]) }
@@ -220,8 +232,8 @@ func (c *Conn) message1(side int, d *half, b []byte, cut bool, at dcerpc.Point, 
 		}
 		place, m.command = to, next
 	}
-	if hd.response() {
-		c.unchained(side, &m, h)
+	if hd.response() && shared.serial != 0 {
+		c.unchained(side, &m, shared.serial, h)
 	}
 	if m.chain > 0 && last.n > 0 && last.pipe != nil {
 		c.now(&m, last, at, h)
@@ -430,8 +442,9 @@ func (c *Conn) request1(side int, d *half, m *block1, at dcerpc.Point, h Handler
 	case m.command == cmd1TransactionSecondary, m.command == cmd1Transaction2Secondary, m.command == cmd1NTTransactSecondary:
 		return c.secondary1(side, m, at, h)
 	}
-	r := c.ask(side, Version1, m.key(m.chain), at, h)
+	r := c.ask(side, Version1, m.key(m.command, m.chain), at, h)
 	r.command, r.sessionID, r.treeID = uint16(m.command), uint64(m.uid), uint32(m.tid)
+	r.chains = commands1[m.command].andX && len(m.words) >= 4 && m.words[0] != noAndX
 	r.tree = m.more.tree
 	if r.tree == nil {
 		r.tree = s.findTree(Version1, 0, r.treeID)
@@ -559,7 +572,7 @@ func (c *Conn) transaction1(side int, m *block1, r *request, pipe *Pipe, at dcer
 // secondary1 takes a further part of a transaction, MS-CIFS 2.2.4.34.1.
 func (c *Conn) secondary1(side int, m *block1, at dcerpc.Point, h Handler) (p piece) {
 	var r *request
-	if i := c.s.indexOf(side, m.key(0)); i >= 0 {
+	if i := c.s.indexOf(side, m.key(m.command, 0)); i >= 0 {
 		r = &c.s.requests[i]
 	}
 	var pipe *Pipe
@@ -700,12 +713,8 @@ func (c *Conn) setup1(m *block1, r *request, at dcerpc.Point, h Handler) {
 
 func (c *Conn) response1(side int, d *half, m *block1, at dcerpc.Point, h Handler) (p piece) {
 	s := c.s
-	r := s.waiting(side, m.key(m.chain))
+	r := s.waiting(side, m.key(m.command, m.chain))
 	if r != nil && r.version != Version1 {
-		r = nil
-	}
-	if r != nil && r.command != uint16(m.command) && m.command != cmd1WriteComplete {
-		h.Anomaly(side, CommandMismatch, 4)
 		r = nil
 	}
 	var q request
@@ -722,9 +731,13 @@ func (c *Conn) response1(side int, d *half, m *block1, at dcerpc.Point, h Handle
 		}
 	}
 	pipe := c.pipeOf(&q)
+	m.more.serial = 0
 	if r != nil {
 		c.tell1(m, &q, pipe, h)
 		r.live = false
+		if r.chains {
+			m.more.serial = r.serial
+		}
 	} else {
 		c.tell1(m, nil, nil, h)
 	}
@@ -978,13 +991,15 @@ func (c *Conn) opened1(side int, m *block1, p *Pipe, ok bool, at dcerpc.Point, h
 }
 
 // unchained ends the requests of a chain of which the response has no commands:
-// what was chained to a command that failed was not done.
-func (c *Conn) unchained(side int, m *block1, h Handler) {
+// what was chained to a command that failed was not done. They were chained to
+// m, whose serial number was the one before theirs.
+func (c *Conn) unchained(side int, m *block1, serial uint32, h Handler) {
 	for i := m.chain + 1; ; i++ {
-		r := c.s.waiting(side, m.key(i))
+		r := c.s.chained(side, m, i, serial)
 		if r == nil {
 			return
 		}
+		serial = r.serial
 		r.live = false
 		if m.failed() && r.tree != nil && r.isTreeConnect() {
 			r.tree.State, r.tree.Status, r.tree.DOS = Refused, m.status, m.dos()
@@ -993,4 +1008,19 @@ func (c *Conn) unchained(side int, m *block1, h Handler) {
 		}
 		c.unanswered(r, false, h)
 	}
+}
+
+// chained gives the request of a place in a chain that came right behind another.
+func (s *state) chained(side int, m *block1, chain int, serial uint32) *request {
+	if serial == 0 {
+		return nil
+	}
+	const noCommand = ^(uint64(0xff) << 48)
+	key := m.key(0, chain) & noCommand
+	for i := range s.requests {
+		if r := &s.requests[i]; r.live && r.serial == serial+1 && r.id&noCommand == key && int(r.side) != side {
+			return r
+		}
+	}
+	return nil
 }

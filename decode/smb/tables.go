@@ -8,8 +8,8 @@ import "kmswatch/decode/dcerpc"
 // its id points at.
 
 func (s *state) place(id uint64) int {
-	// Some clients of SMB 1 count in steps of 64.
-	return int(id^id>>6) & (len(s.requests) - 1)
+	// Some clients of SMB 1 count in steps of 64; the place in a chain is at 56.
+	return int(id^id>>6^id>>56) & (len(s.requests) - 1)
 }
 
 // ask makes room for a request.
