@@ -256,6 +256,15 @@ type eventList struct {
 	foreigns  arena[Foreign]
 	anomalies arena[Anomaly]
 	flowEnds  arena[FlowEnd]
+	auths     arena[Auth]
+	sessions  arena[Session]
+	trees     arena[TreeConnect]
+	pipes     arena[PipeOpen]
+	endpoints arena[EndpointMapped]
+	ldapBinds arena[LDAPBind]
+	searches  arena[LDAPSearch]
+	tickets   arena[KerberosReply]
+	opaques   arena[Opaque]
 }
 
 // reset makes the list empty. Binds and messages of unusual size are let go, or
@@ -275,6 +284,8 @@ func (l *eventList) reset() {
 	l.entries = l.entries[:0]
 	l.binds.used, l.calls.used, l.exchanges.used, l.lookups.used = 0, 0, 0, 0
 	l.updates.used, l.foreigns.used, l.anomalies.used, l.flowEnds.used = 0, 0, 0, 0
+	l.auths.used, l.sessions.used, l.trees.used, l.pipes.used = 0, 0, 0, 0
+	l.endpoints.used, l.ldapBinds.used, l.searches.used, l.tickets.used, l.opaques.used = 0, 0, 0, 0, 0
 }
 
 // keptItems is how many context items, and how many syntaxes of each, an unused
@@ -319,6 +330,24 @@ func (l *eventList) Handle(e Event) {
 		l.add(l.anomalies.keep(e))
 	case *FlowEnd:
 		l.add(l.flowEnds.keep(e))
+	case *Auth:
+		l.add(l.auths.keep(e))
+	case *Session:
+		l.add(l.sessions.keep(e))
+	case *TreeConnect:
+		l.add(l.trees.keep(e))
+	case *PipeOpen:
+		l.add(l.pipes.keep(e))
+	case *EndpointMapped:
+		l.add(l.endpoints.keep(e))
+	case *LDAPBind:
+		l.add(l.ldapBinds.keep(e))
+	case *LDAPSearch:
+		l.add(l.searches.keep(e))
+	case *KerberosReply:
+		l.add(l.tickets.keep(e))
+	case *Opaque:
+		l.add(l.opaques.keep(e))
 	}
 }
 

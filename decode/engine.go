@@ -64,10 +64,22 @@ func (c *Config) setDefaults() {
 // DefaultKMSPort is the port that KMS hosts listen on unless told otherwise.
 const DefaultKMSPort = 1688
 
+// Ports that servers listen on and whose flows are looked into from their first
+// frame. All else is found by its content.
 const (
-	portDNS      = 53
-	portEPMapper = 135
+	portDNS           = 53
+	portKerberos      = 88
+	portEPMapper      = 135
+	portNetBIOS       = 139 // session service
+	portLDAP          = 389
+	portSMB           = 445
+	portRPCHTTP       = 593
+	portGlobalCatalog = 3268
 )
+
+var serverPorts = [...]uint16{
+	portDNS, portKerberos, portEPMapper, portNetBIOS, portLDAP, portSMB, portRPCHTTP, portGlobalCatalog,
+}
 
 // Stats counts what an Engine saw. All counters only grow.
 type Stats struct {
@@ -121,17 +133,18 @@ func New(cfg Config, h Handler) *Engine {
 		e.kms.add(p)
 	}
 	e.ports = e.kms
-	e.ports.add(portDNS)
-	e.ports.add(portEPMapper)
+	for _, p := range serverPorts {
+		e.ports.add(p)
+	}
 	limits := newLimits(&e.cfg)
 	scratches := make([]*scratch, min(cfg.Workers, shards))
 	for i := range scratches {
 		scratches[i] = new(scratch)
 	}
 	for i := range e.shards {
-		e.shards[i] = newShard(limits, &e.kms, scratches[i%len(scratches)])
+		e.shards[i] = newShard(limits, &e.kms, &e.ports, scratches[i%len(scratches)])
 	}
-	e.feeder = newShard(limits, &e.kms, new(scratch))
+	e.feeder = newShard(limits, &e.kms, &e.ports, new(scratch))
 	if cfg.Workers > 1 {
 		e.pool = newPool(e, h)
 		return e

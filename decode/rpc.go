@@ -1,16 +1,23 @@
 package decode
 
 import (
+	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/kms"
 	"kmswatch/decode/stream"
 )
 
+// associationOf gives the association that a flow itself is.
+func (s *shard) associationOf(f *flow, t Transport) *association {
+	return s.newAssociation(Association{ID: AssociationID{Flow: f.ID}, Transport: t, Caller: auth.Unverified})
+}
+
 // rpc gives bytes to a flow's association.
 func (s *shard) rpc(f *flow, dir stream.Dir, b []byte, boundary bool) int {
-	pdus := f.assoc.PDUs()
-	used := f.assoc.Data(int(dir), b, boundary, s.point(), rpcHandler{s})
-	s.stats.PDUs += f.assoc.PDUs() - pdus
+	s.assoc = f.assoc
+	pdus := f.assoc.rpc.PDUs()
+	used := f.assoc.rpc.Data(int(dir), b, boundary, s.point(), rpcHandler{s})
+	s.stats.PDUs += f.assoc.rpc.PDUs() - pdus
 	if !f.sure {
 		s.learnClient(f)
 	}
@@ -20,28 +27,42 @@ func (s *shard) rpc(f *flow, dir stream.Dir, b []byte, boundary bool) int {
 // learnClient takes the PDUs' word on who is the client, where no handshake
 // told. They may yet come to say otherwise.
 func (s *shard) learnClient(f *flow) {
-	if side, known := f.assoc.Client(); known && stream.Dir(side) != f.client {
+	if side, known := f.assoc.rpc.Client(); known && stream.Dir(side) != f.client {
 		s.setClient(f, stream.Dir(side), false)
+	}
+}
+
+// learnRPCClient is learnClient for what associations tell of. On a pipe it is
+// SMB that knows.
+func (s *shard) learnRPCClient() {
+	if f := s.cur; !f.sure && f.assoc != nil {
+		s.learnClient(f)
 	}
 }
 
 // PDU meets dcerpc.Handler.
 func (s *shard) PDU(side int, p *dcerpc.PDU, iface dcerpc.Syntax, known bool) {
-	f := s.cur
-	if !f.sure {
-		s.learnClient(f)
-	}
+	s.learnRPCClient()
+	s.pdu.Association = s.assoc.Association
 	s.pdu.PDU, s.pdu.Interface, s.pdu.Known = p, iface, known
 	s.emit(&s.pdu, stream.Dir(side))
 }
 
+// Verifier meets dcerpc.Handler.
+func (s *shard) Verifier(side int, p *dcerpc.PDU) {
+	s.learnRPCClient()
+	if a := s.assoc.token(p, s.pos); a != 0 {
+		s.tell(ProtoNTLMSSP, a.String(), false, 0, stream.Dir(side))
+	}
+}
+
 // Negotiation meets dcerpc.Handler.
 func (s *shard) Negotiation(n *dcerpc.Negotiation) {
+	s.learnRPCClient()
 	f := s.cur
-	if !f.sure {
-		s.learnClient(f)
-	}
 	e := &s.bind
+	e.Association = s.assoc.Association
+	e.Caller = s.assoc.bindCaller(&n.Auth)
 	e.Request = Position{n.Request.File, n.Request.Frame}
 	e.Alter, e.CallID = n.Alter, n.CallID
 	e.Contexts = n.Contexts
@@ -81,7 +102,10 @@ func (s *shard) Request(c *dcerpc.Call) {
 func (s *shard) Call(c *dcerpc.Call) {
 	f := s.cur
 	s.stats.Calls++
+	s.settle(s.assoc, c)
 	e := &s.call
+	e.Association = s.assoc.Association
+	e.Caller = s.assoc.caller(&c.Auth)
 	e.Request = Position{c.Request.File, c.Request.Frame}
 	e.Answer = Position{c.Answer.File, c.Answer.Frame}
 	e.Asked = c.Request.Time
@@ -138,6 +162,8 @@ func (s *shard) kmsExchange(c *dcerpc.Call, out Outcome) {
 	f := s.cur
 	s.stats.Exchanges++
 	e := &s.exchange
+	e.Association = s.assoc.Association
+	e.Caller = s.assoc.caller(&c.Auth)
 	e.Ask, e.Asked = Position{c.Request.File, c.Request.Frame}, c.Request.Time
 	e.Outcome, e.Status, e.Anomaly = out, c.Status, 0
 	e.HasRequest = !c.ReplyOnly && c.RequestStub != nil

@@ -103,12 +103,12 @@ type flow struct {
 	known   bool      // events told of it
 	closed  bool
 	conn    stream.Conn
-	assoc   *dcerpc.Assoc // iff carriesRPC
-	queries []query       // DNS questions, oldest first
-	adrift  [2]bool       // DNS over TCP: the next byte need not begin a message
-	weight  int           // bytes it holds beyond what every flow does, see weigh
-	heavy   bool          // it ever had a weight
-	frames  [2]uint64     // by direction
+	assoc   *association // iff carriesRPC
+	queries []query      // DNS questions, oldest first
+	adrift  [2]bool      // DNS over TCP: the next byte need not begin a message
+	weight  int          // bytes it holds beyond what every flow does, see weigh
+	heavy   bool         // it ever had a weight
+	frames  [2]uint64    // by direction
 	bytes   [2]uint64
 }
 
@@ -128,6 +128,7 @@ type scratch struct {
 	foreign    Foreign
 	anomaly    Anomaly
 	flowEnd    FlowEnd
+	auth       Auth
 	message    dns.Message
 	request    kms.Request
 	response   kms.Response
@@ -138,36 +139,39 @@ type scratch struct {
 type shard struct {
 	limits *limits
 	kms    *portSet
+	ports  *portSet // of servers, those of KMS among them
 	out    Handler
 	tcp    *stream.Table[flow]
 	udp    *stream.Table[flow]
 	stream *stream.Reassembler
 	reset  queue[closed]
 	ended  ended
-	assocs []*dcerpc.Assoc // free
-	heavy  queue[closed]   // flows with a weight, by when they got it
-	weight int             // of all flows
+	assocs []*association // free
+	heavy  queue[closed]  // flows with a weight, by when they got it
+	weight int            // of all flows
 
 	// The frame under way.
-	seq  uint64
-	pos  Position
-	time int64
-	cur  *flow
-	dir  stream.Dir
-	cut  bool           // the snap length cut its payload
-	late stream.Anomaly // of a flow that has ended, for the one that goes on
+	seq   uint64
+	pos   Position
+	time  int64
+	cur   *flow
+	assoc *association // whose PDUs are read
+	dir   stream.Dir
+	cut   bool           // the snap length cut its payload
+	late  stream.Anomaly // of a flow that has ended, for the one that goes on
 
 	*scratch
 
 	stats Stats
 }
 
-func newShard(l *limits, kmsPorts *portSet, scratch *scratch) *shard {
+func newShard(l *limits, kmsPorts, serverPorts *portSet, scratch *scratch) *shard {
 	own := *l
 	own.rpc.PDU = &scratch.rpc
 	return &shard{
 		limits:  &own,
 		kms:     kmsPorts,
+		ports:   serverPorts,
 		scratch: scratch,
 		tcp:     stream.NewTable[flow](l.flows),
 		udp:     stream.NewTable[flow](l.flows),
@@ -323,9 +327,7 @@ func (s *shard) handshake(f *flow, p *packet.Packet, dir stream.Dir) {
 // hinted tells whether a flow is on a port that is always of interest.
 func (s *shard) hinted(k *stream.Key) bool { return s.serves(k.LoPort) || s.serves(k.HiPort) }
 
-func (s *shard) serves(port uint16) bool {
-	return s.kms.has(port) || port == portDNS || port == portEPMapper
-}
+func (s *shard) serves(port uint16) bool { return s.ports.has(port) }
 
 // guessClient judges by the ports who asks whom: the end on a port that
 // servers use, else the lower one, is the server.
@@ -369,7 +371,8 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 		if s.cut && dir == s.dir {
 			s.cut = false // what comes after it in this call waited, and is whole
 			if used < len(b) {
-				f.assoc.Cut(int(dir), b[used:], s.point(), rpcHandler{s})
+				s.assoc = f.assoc
+				f.assoc.rpc.Cut(int(dir), b[used:], s.point(), rpcHandler{s})
 			}
 		}
 		return used
@@ -392,10 +395,10 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 		return false
 	case dcerpc.Match:
 		f.carries = carriesRPC
-		f.assoc = s.newAssoc()
+		f.assoc = s.associationOf(f, TransportTCP)
 		f.bind = dcerpc.PType(b[2]) == dcerpc.TypeBind
 		if whole {
-			f.assoc.FromStart()
+			f.assoc.rpc.FromStart()
 		}
 		return true
 	}
@@ -416,7 +419,8 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 func (s *shard) Gap(dir stream.Dir, _ int64) {
 	s.cur.Quality |= BytesMissing
 	if s.cur.carries == carriesRPC {
-		s.cur.assoc.Gap(int(dir), s.point(), rpcHandler{s})
+		s.assoc = s.cur.assoc
+		s.assoc.rpc.Gap(int(dir), s.point(), rpcHandler{s})
 	}
 	s.cur.adrift[dir] = true
 }
@@ -500,8 +504,9 @@ func (s *shard) end(f *flow, why EndReason) {
 		over = false // who was never seen may have answered
 	}
 	if f.assoc != nil {
-		f.assoc.End(s.point(), over, rpcHandler{s})
-		s.freeAssoc(f.assoc)
+		s.assoc = f.assoc
+		f.assoc.rpc.End(s.point(), over, rpcHandler{s})
+		s.freeAssociation(f.assoc)
 		f.assoc = nil
 	}
 	s.endQueries(f, over)
@@ -586,29 +591,6 @@ func (s *shard) close() {
 			s.end(f, EndOfCapture)
 			s.remove(f)
 		}
-	}
-}
-
-func (s *shard) newAssoc() *dcerpc.Assoc {
-	if n := len(s.assocs); n > 0 {
-		a := s.assocs[n-1]
-		s.assocs = s.assocs[:n-1]
-		return a
-	}
-	a := new(dcerpc.Assoc)
-	a.Reset(&s.limits.rpc)
-	return a
-}
-
-// maxFreeAssocs is how many associations a shard keeps for flows to come.
-const maxFreeAssocs = 64
-
-// freeAssoc takes an association back. It is reset at once: an idle one keeps
-// little memory, one that has just ended may hold a lot.
-func (s *shard) freeAssoc(a *dcerpc.Assoc) {
-	if len(s.assocs) < maxFreeAssocs {
-		a.Reset(&s.limits.rpc)
-		s.assocs = append(s.assocs, a)
 	}
 }
 

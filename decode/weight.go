@@ -16,7 +16,7 @@ const light = 1024
 func (s *shard) weigh(f *flow) {
 	n := 0
 	if f.assoc != nil {
-		n = f.assoc.Excess()
+		n = f.assoc.rpc.Excess()
 	}
 	if len(f.queries) > 0 {
 		n += f.questions()

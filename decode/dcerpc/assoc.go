@@ -9,6 +9,10 @@ type Handler interface {
 	// interface is that of its presentation context, or of the call it
 	// belongs to.
 	PDU(side int, p *PDU, iface Syntax, known bool)
+	// Verifier tells of the token of a PDU that authenticates: a bind, an
+	// alter_context, an answer to one of them, an auth3. It comes before what
+	// else is told of the PDU.
+	Verifier(side int, p *PDU)
 	// Negotiation tells of a bind or alter_context and its answer, or of the
 	// end without one.
 	Negotiation(n *Negotiation)
@@ -486,6 +490,9 @@ func (a *Assoc) tell(side int, p *PDU, c *call, h Handler) {
 	}
 	if p.anomaly != 0 {
 		h.Anomaly(side, p.anomaly, p.offset)
+	}
+	if len(p.Auth.Value) != 0 && p.Type.authenticates() {
+		h.Verifier(side, p)
 	}
 	if wrong {
 		h.Anomaly(side, WrongDirection, 2)

@@ -587,7 +587,7 @@ func TestTrap33LyingVerifierHidesNoCall(t *testing.T) {
 func TestTrap35Auth3HasNoReply(t *testing.T) {
 	a := bound(Config{Messages: true})
 	a.client(le.pdu(TypeAuth3, whole, 1, []byte("    "), &verifier{AuthNTLM, LevelConnect, 0, 1, "NTLMSSP"}))
-	check(t, a.end(), "0 pdu auth3 call 1 ?")
+	check(t, a.end(), "0 pdu auth3 call 1 ?", "verifier 0 auth3 type ntlm level connect context 1 token 7")
 }
 
 func TestTrap52ClientIsWhoSendsWhatClientsSend(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 type silentHandler struct{ calls int }
 
 func (*silentHandler) PDU(int, *PDU, Syntax, bool) {}
+func (*silentHandler) Verifier(int, *PDU)          {}
 func (*silentHandler) Negotiation(*Negotiation)    {}
 func (*silentHandler) Request(*Call)               {}
 func (h *silentHandler) Call(*Call)                { h.calls++ }

@@ -206,6 +206,10 @@ func (r *record) PDU(side int, p *PDU, iface Syntax, known bool) {
 	r.add("%d pdu %v call %d %s", side, p.Type, p.CallID, ifaceName(iface, known))
 }
 
+func (r *record) Verifier(side int, p *PDU) {
+	r.add("verifier %d %v type %v level %v context %d token %d", side, p.Type, p.Auth.Type, p.Auth.Level, p.Auth.ContextID, len(p.Auth.Value))
+}
+
 func (r *record) Negotiation(n *Negotiation) {
 	kind := "bind"
 	if n.Alter {

@@ -85,6 +85,16 @@ func (t PType) FromClient() (client, known bool) {
 // connectionOriented tells whether connections carry the type.
 func (t PType) connectionOriented() bool { return t < ptypes && ptypeTable[t].length != 0 }
 
+// authenticates tells whether the verifier of the type has a token of an
+// authentication, and not a signature (MS-RPCE 3.3.1.5.2).
+func (t PType) authenticates() bool {
+	switch t {
+	case TypeBind, TypeBindAck, TypeAlterContext, TypeAlterContextResp, TypeAuth3:
+		return true
+	}
+	return false
+}
+
 // Flags of the common header (C706 12.6.3.1; MS-RPCE 2.2.2.3).
 const (
 	FlagFirst         = 0x01 // first fragment

@@ -1,0 +1,202 @@
+package decode
+
+import (
+	"kmswatch/decode/auth"
+	"kmswatch/decode/dcerpc"
+)
+
+// association is an association with who asks on it.
+type association struct {
+	Association // as events give it; Caller is who asks without a verifier
+	rpc         dcerpc.Assoc
+	security    []security // security contexts, oldest first
+}
+
+// maxSecurity bounds the security contexts of an association. Windows clients
+// have one, and one more for each level that they want.
+const maxSecurity = 8
+
+// security is a security context of an association (MS-RPCE 3.3.1.5.2.1).
+type security struct {
+	id       uint32
+	kind     dcerpc.AuthType
+	level    dcerpc.AuthLevel
+	ask      Position // frame of the client's last token
+	exchange auth.Exchange
+	settled  bool // the server's word was told, or seen
+}
+
+// reset makes the association new for a flow or pipe.
+func (a *association) reset(as Association, cfg *dcerpc.Config) {
+	a.Association = as
+	a.rpc.Reset(cfg)
+	clear(a.security) // what it holds of names goes
+	a.security = a.security[:0]
+}
+
+// context gives the security context of an id, or nil.
+func (a *association) context(id uint32) *security {
+	for i := len(a.security) - 1; i >= 0; i-- {
+		if a.security[i].id == id {
+			return &a.security[i]
+		}
+	}
+	return nil
+}
+
+// mechanism is what the type of a verifier says that its token is.
+func mechanism(t dcerpc.AuthType) auth.Mechanism {
+	switch t {
+	case dcerpc.AuthNone:
+		return auth.NoMechanism
+	case dcerpc.AuthSPNEGO:
+		return auth.Negotiate
+	case dcerpc.AuthNTLM:
+		return auth.NTLM
+	case dcerpc.AuthKerberos:
+		return auth.Kerberos
+	case dcerpc.AuthNetlogon:
+		return auth.Netlogon
+	case dcerpc.AuthSchannel:
+		return auth.Schannel
+	case dcerpc.AuthDigest:
+		return auth.Digest
+	}
+	return auth.OtherMechanism
+}
+
+// token takes the token of a bind, an alter_context, an answer, or an auth3.
+func (a *association) token(p *dcerpc.PDU, at Position) auth.Anomaly {
+	fromClient, _ := p.Type.FromClient()
+	c := a.context(p.Auth.ContextID)
+	begins := p.Type == dcerpc.TypeBind || p.Type == dcerpc.TypeAlterContext
+	if c == nil || begins && (c.settled || c.kind != p.Auth.Type) {
+		if len(a.security) == maxSecurity {
+			a.security = append(a.security[:0], a.security[1:]...)
+		}
+		a.security = append(a.security, security{id: p.Auth.ContextID, kind: p.Auth.Type, level: p.Auth.Level})
+		c = &a.security[len(a.security)-1]
+		c.exchange.Reset(mechanism(p.Auth.Type))
+	}
+	if fromClient {
+		c.ask, c.level = at, p.Auth.Level
+	}
+	return c.exchange.Token(fromClient, p.Auth.Value)
+}
+
+// caller gives who makes a call. A verifier names its security context. Without
+// one it is who authenticated at the level connect, of which requests have no
+// sign (MS-RPCE 2.2.1.1.8), else whoever the transport says.
+func (a *association) caller(v *dcerpc.Auth) *auth.Caller {
+	if verified(v) {
+		if c := a.context(v.ContextID); c != nil {
+			return c.exchange.Caller()
+		}
+		return auth.Nobody // its authentication was not seen
+	}
+	for i := len(a.security) - 1; i >= 0; i-- {
+		if c := &a.security[i]; c.level == dcerpc.LevelConnect {
+			if who := c.exchange.Caller(); who.Accepted != auth.No {
+				return who
+			}
+		}
+	}
+	return a.Caller
+}
+
+// verified tells whether a PDU has the verifier of a security provider.
+func verified(v *dcerpc.Auth) bool {
+	return v.Present && v.Type != dcerpc.AuthNone && v.Level != dcerpc.LevelNone
+}
+
+// bindCaller gives who asks for an interface: whoever the tokens name by then.
+func (a *association) bindCaller(v *dcerpc.Auth) *auth.Caller {
+	if !verified(v) {
+		return a.Caller
+	}
+	return a.caller(v)
+}
+
+// newAssociation gives an association for a flow or one of its pipes.
+func (s *shard) newAssociation(as Association) *association {
+	var a *association
+	if n := len(s.assocs); n > 0 {
+		a = s.assocs[n-1]
+		s.assocs = s.assocs[:n-1]
+	} else {
+		a = new(association)
+	}
+	a.reset(as, &s.limits.rpc)
+	return a
+}
+
+// maxFreeAssocs is how many associations a shard keeps for flows to come.
+const maxFreeAssocs = 64
+
+// freeAssociation takes an association back. It is reset at once: an idle one
+// keeps little memory, one that has just ended may hold a lot.
+func (s *shard) freeAssociation(a *association) {
+	if len(s.assocs) < maxFreeAssocs {
+		a.reset(Association{}, &s.limits.rpc)
+		s.assocs = append(s.assocs, a)
+	}
+}
+
+// settle notes what a call's answer says of the authentication that it stands
+// on, and tells of it once. AUTH3 has no answer: the next call's is its.
+func (s *shard) settle(a *association, c *dcerpc.Call) {
+	if len(a.security) == 0 {
+		return
+	}
+	sec := a.context(c.Auth.ContextID)
+	if !verified(&c.Auth) {
+		sec = nil
+		for i := range a.security {
+			if a.security[i].level == dcerpc.LevelConnect {
+				sec = &a.security[i]
+			}
+		}
+	}
+	if sec == nil || sec.settled {
+		return
+	}
+	switch c.State {
+	case dcerpc.CallAnswered:
+		sec.exchange.Accept(true)
+		s.settled(a, sec, Accepted, 0)
+	case dcerpc.CallFaulted, dcerpc.CallRejected:
+		if refusesCaller(c.Status) {
+			sec.exchange.Accept(false)
+			s.settled(a, sec, Rejected, c.Status)
+		} else {
+			sec.exchange.Accept(true)
+			s.settled(a, sec, Accepted, 0)
+		}
+	}
+}
+
+// refusesCaller tells whether a fault is about who asks: access denied, a bad
+// credential, or an error of the security provider (MS-RPCE 3.3.3.5.2, MS-ERREF).
+func refusesCaller(status uint32) bool {
+	switch status {
+	case 5, // ERROR_ACCESS_DENIED
+		0x721,      // RPC_S_SEC_PKG_ERROR
+		0x52e,      // ERROR_LOGON_FAILURE
+		0x1c00001d, // nca_unsupported_authn_level
+		0xc0000022, // STATUS_ACCESS_DENIED
+		0xc000006d, // STATUS_LOGON_FAILURE
+		0x8009030c: // SEC_E_LOGON_DENIED
+		return true
+	}
+	return false
+}
+
+// settled tells of the end of an authentication.
+func (s *shard) settled(a *association, sec *security, out Outcome, status uint32) {
+	sec.settled = true
+	e := &s.auth
+	e.Association = a.Association
+	e.Caller = sec.exchange.Caller()
+	e.Ask, e.Level, e.Outcome, e.Status = sec.ask, sec.level, out, status
+	s.emit(e, s.cur.client^1)
+}
