@@ -4,6 +4,7 @@ import (
 	"kmswatch/capture"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
+	"kmswatch/decode/kerberos"
 	"kmswatch/decode/packet"
 	"kmswatch/decode/stream"
 )
@@ -179,10 +180,20 @@ func (e *Engine) Feed(f *capture.Frame) {
 			e.dispatch(f, p)
 		}
 	case packet.UDP:
-		if (p.SrcPort == portDNS || p.DstPort == portDNS) && dns.Wanted(p.Payload) {
+		if e.wantUDP(p) {
 			e.dispatch(f, p)
 		}
 	}
+}
+
+func (e *Engine) wantUDP(p *packet.Packet) bool {
+	if p.SrcPort == portDNS || p.DstPort == portDNS {
+		return dns.Wanted(p.Payload)
+	}
+	if p.SrcPort == portKerberos || p.DstPort == portKerberos {
+		return kerberos.Plausible(p.Payload)
+	}
+	return false
 }
 
 // backward is how far behind the newest the time of a frame may be.

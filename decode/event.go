@@ -33,6 +33,10 @@ const (
 	KindLDAPSearch
 	KindKerberosReply
 	KindOpaque
+	KindSMBMessage
+	KindLDAPMessage
+	KindKerberosMessage
+	KindToken
 	Kinds int = iota // how many there are
 )
 

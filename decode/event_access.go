@@ -5,6 +5,7 @@ import (
 
 	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
+	"kmswatch/decode/kerberos"
 )
 
 // Transport is the protocol sequence of an association, by its name in C706
@@ -162,13 +163,20 @@ type Opaque struct {
 	What     string // smb3-encryption, smb3-compression, tls, sasl-privacy
 }
 
+// KerberosMessage is one Kerberos message, with Config.Messages only.
+type KerberosMessage struct {
+	head
+	Message *kerberos.Message
+}
+
 // Kind tells the event's type.
-func (*Auth) Kind() Kind           { return KindAuth }
-func (*Session) Kind() Kind        { return KindSession }
-func (*TreeConnect) Kind() Kind    { return KindTreeConnect }
-func (*PipeOpen) Kind() Kind       { return KindPipeOpen }
-func (*EndpointMapped) Kind() Kind { return KindEndpointMapped }
-func (*LDAPBind) Kind() Kind       { return KindLDAPBind }
-func (*LDAPSearch) Kind() Kind     { return KindLDAPSearch }
-func (*KerberosReply) Kind() Kind  { return KindKerberosReply }
-func (*Opaque) Kind() Kind         { return KindOpaque }
+func (*Auth) Kind() Kind            { return KindAuth }
+func (*Session) Kind() Kind         { return KindSession }
+func (*TreeConnect) Kind() Kind     { return KindTreeConnect }
+func (*PipeOpen) Kind() Kind        { return KindPipeOpen }
+func (*EndpointMapped) Kind() Kind  { return KindEndpointMapped }
+func (*LDAPBind) Kind() Kind        { return KindLDAPBind }
+func (*LDAPSearch) Kind() Kind      { return KindLDAPSearch }
+func (*KerberosReply) Kind() Kind   { return KindKerberosReply }
+func (*Opaque) Kind() Kind          { return KindOpaque }
+func (*KerberosMessage) Kind() Kind { return KindKerberosMessage }

@@ -65,7 +65,7 @@ func (s *shard) dnsStream(f *flow, dir stream.Dir, b []byte, boundary bool) int 
 		}
 		n += used
 		if dns.Wanted(m) {
-			s.datagram(f, dir, m)
+			s.dns(f, dir, m)
 		}
 	}
 }
@@ -80,8 +80,8 @@ func beginsDNS(b []byte) bool {
 	return (b[0] != 0 || b[1] >= dnsHeader) && (opcode == 0 || opcode == opcodeUpdate) && b[6] == 0 && b[7] <= 1
 }
 
-// datagram takes one DNS message.
-func (s *shard) datagram(f *flow, dir stream.Dir, b []byte) {
+// dns takes one DNS message.
+func (s *shard) dns(f *flow, dir stream.Dir, b []byte) {
 	m := &s.message
 	anomaly := m.Decode(b)
 	if s.cut && f.Proto == udp && (anomaly == dns.CutMessage || anomaly == dns.MissingRecords || anomaly == dns.BadPointer) {

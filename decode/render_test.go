@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kmswatch/decode"
+	caller "kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
 )
@@ -45,6 +46,7 @@ func render(e decode.Event, start int64) string {
 			fmt.Fprintf(&b, " at=%q", e.Secondary)
 		}
 		auth(&b, &e.Auth)
+		by(&b, &e.Association)
 		for i := range e.Contexts {
 			if i == 8 {
 				fmt.Fprintf(&b, " and %d more", len(e.Contexts)-i)
@@ -72,6 +74,7 @@ func render(e decode.Event, start int64) string {
 			fmt.Fprintf(&b, " object=%s", e.Object)
 		}
 		auth(&b, &e.Auth)
+		by(&b, &e.Association)
 	case *decode.KMSExchange:
 		fmt.Fprintf(&b, "kms %s", e.Outcome)
 		if e.Status != 0 {
@@ -108,6 +111,67 @@ func render(e decode.Event, start int64) string {
 		if e.Evasive {
 			b.WriteString(" evasive")
 		}
+	case *decode.Auth:
+		fmt.Fprintf(&b, "auth %s asked=%d level=%s", e.Outcome, e.Ask.Frame, e.Level)
+		code(&b, e.Status)
+		by(&b, &e.Association)
+	case *decode.Session:
+		fmt.Fprintf(&b, "session %#x %s asked=%d dialect=%q", e.SessionID, e.Outcome, e.Ask.Frame, e.Dialect)
+		code(&b, e.Status)
+		for _, flag := range []struct {
+			on   bool
+			name string
+		}{{e.Null, "null"}, {e.Guest, "guest"}, {e.Encrypted, "encrypted"}, {e.Binding, "binding"}} {
+			if flag.on {
+				b.WriteString(" " + flag.name)
+			}
+		}
+		who(&b, e.Caller)
+	case *decode.TreeConnect:
+		fmt.Fprintf(&b, "tree %s %q %s asked=%d", e.Share, e.Path, e.Outcome, e.Ask.Frame)
+		code(&b, e.Status)
+		who(&b, e.Caller)
+	case *decode.PipeOpen:
+		fmt.Fprintf(&b, "pipe %s asked=%d", e.Outcome, e.Ask.Frame)
+		code(&b, e.Status)
+		by(&b, &e.Association)
+	case *decode.EndpointMapped:
+		fmt.Fprintf(&b, "mapped %s", iface(e.Interface))
+		if e.Known {
+			fmt.Fprintf(&b, " %s", e.Transport)
+		}
+		if e.Addr.IsValid() || e.Port != 0 {
+			fmt.Fprintf(&b, " at=%s", end(decode.Endpoint{Addr: e.Addr, Port: e.Port}))
+		}
+		if e.Pipe != "" {
+			fmt.Fprintf(&b, " pipe=%s", e.Pipe)
+		}
+	case *decode.LDAPBind:
+		fmt.Fprintf(&b, "ldap bind %s %q %s asked=%d", e.Method, e.Name, e.Outcome, e.Ask.Frame)
+		if e.Mechanism != "" {
+			fmt.Fprintf(&b, " mechanism=%s", e.Mechanism)
+		}
+		code(&b, e.Result)
+		who(&b, e.Caller)
+	case *decode.LDAPSearch:
+		fmt.Fprintf(&b, "ldap search %q scope=%d %s asked=%d entries=%d", e.Base, e.Scope, e.Outcome, e.Ask.Frame, e.Entries)
+		if e.RootDSE {
+			b.WriteString(" root")
+		}
+		if e.NetlogonPing {
+			b.WriteString(" ping")
+		}
+		code(&b, e.Result)
+		who(&b, e.Caller)
+	case *decode.KerberosReply:
+		what := "as"
+		if e.Ticket {
+			what = "tgs"
+		}
+		fmt.Fprintf(&b, "kerberos %s %s asked=%d client=%q realm=%q service=%q", what, e.Outcome, e.Ask.Frame, e.Client, e.Realm, e.Service)
+		code(&b, e.Error)
+	case *decode.Opaque:
+		fmt.Fprintf(&b, "opaque %s %s", e.Protocol, e.What)
 	case *decode.FlowEnd:
 		fmt.Fprintf(&b, "end %s frames=%d/%d bytes=%d/%d", reasons[e.Reason], e.Frames[0], e.Frames[1], e.Bytes[0], e.Bytes[1])
 	default:
@@ -166,6 +230,37 @@ func context(b *strings.Builder, c *dcerpc.ContextItem) {
 func auth(b *strings.Builder, a *dcerpc.Auth) {
 	if a.Present {
 		fmt.Fprintf(b, " auth=%s/%s", a.Type, a.Level)
+	}
+}
+
+// by writes what is not plain of an association: another transport than TCP, and
+// a caller who authenticated.
+func by(b *strings.Builder, a *decode.Association) {
+	switch {
+	case a.Transport == decode.TransportPipe:
+		fmt.Fprintf(b, " pipe%d=%q", a.ID.Pipe, a.Pipe)
+	case a.Transport != decode.TransportTCP:
+		fmt.Fprintf(b, " %s", a.Transport)
+	}
+	who(b, a.Caller)
+}
+
+func who(b *strings.Builder, c *caller.Caller) {
+	if c == caller.Unverified || c == caller.Nobody {
+		return
+	}
+	fmt.Fprintf(b, " as=%q/%s", c, c.Mechanism)
+	if c.Accepted != caller.Undecided {
+		fmt.Fprintf(b, "/%s", c.Accepted)
+	}
+	if names := c.Evidence.Names(); names != nil {
+		fmt.Fprintf(b, "(%s)", strings.Join(names, " "))
+	}
+}
+
+func code(b *strings.Builder, n uint32) {
+	if n != 0 {
+		fmt.Fprintf(b, "=%#x", n)
 	}
 }
 

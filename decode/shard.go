@@ -8,6 +8,7 @@ import (
 
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
+	"kmswatch/decode/kerberos"
 	"kmswatch/decode/kms"
 	"kmswatch/decode/packet"
 	"kmswatch/decode/stream"
@@ -87,6 +88,7 @@ const (
 	undecided carries = iota
 	carriesRPC
 	carriesDNS
+	carriesKerberos
 	carriesForeign // not DCE/RPC, on a KMS port; told once
 	nothing        // the flow is over
 )
@@ -105,7 +107,8 @@ type flow struct {
 	conn    stream.Conn
 	assoc   *association // iff carriesRPC
 	queries []query      // DNS questions, oldest first
-	adrift  [2]bool      // DNS over TCP: the next byte need not begin a message
+	asked   []asked      // Kerberos requests, oldest first
+	adrift  [2]bool      // DNS and Kerberos over TCP: the next byte need not begin a message
 	weight  int          // bytes it holds beyond what every flow does, see weigh
 	heavy   bool         // it ever had a weight
 	frames  [2]uint64    // by direction
@@ -116,22 +119,25 @@ type flow struct {
 // of its kind. The shards that one goroutine runs share it, so that it stays in
 // the cache.
 type scratch struct {
-	rpc        dcerpc.PDU
-	pdu        PDU
-	bind       Bind
-	call       Call
-	kmsMessage KMSMessage
-	exchange   KMSExchange
-	dnsMessage DNSMessage
-	lookup     SRVLookup
-	update     DNSUpdate
-	foreign    Foreign
-	anomaly    Anomaly
-	flowEnd    FlowEnd
-	auth       Auth
-	message    dns.Message
-	request    kms.Request
-	response   kms.Response
+	rpc           dcerpc.PDU
+	pdu           PDU
+	bind          Bind
+	call          Call
+	kmsMessage    KMSMessage
+	exchange      KMSExchange
+	dnsMessage    DNSMessage
+	lookup        SRVLookup
+	update        DNSUpdate
+	foreign       Foreign
+	anomaly       Anomaly
+	flowEnd       FlowEnd
+	auth          Auth
+	ticket        kerberos.Message
+	kerberosReply KerberosReply
+	kerberosTold  KerberosMessage
+	message       dns.Message
+	request       kms.Request
+	response      kms.Response
 }
 
 // shard decodes the flows whose keys hash to it. It is used by one goroutine at
@@ -276,7 +282,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		s.ended.add(hash, s.time)
 		return
 	}
-	if f.assoc != nil || len(f.queries) > 0 {
+	if f.assoc != nil || len(f.queries)+len(f.asked) > 0 {
 		s.weigh(f)
 	}
 }
@@ -285,6 +291,16 @@ const (
 	tcp = 6
 	udp = 17
 )
+
+// datagram takes the payload of one UDP datagram.
+func (s *shard) datagram(f *flow, dir stream.Dir, b []byte) {
+	switch {
+	case f.Server.Port == portDNS || f.Client.Port == portDNS:
+		s.dns(f, dir, b)
+	case kerberos.Plausible(b):
+		s.kerberosMessage(f, dir, b)
+	}
+}
 
 func (s *shard) table(proto uint8) *stream.Table[flow] {
 	if proto == udp {
@@ -296,8 +312,7 @@ func (s *shard) table(proto uint8) *stream.Table[flow] {
 // begin makes a record new for a flow whose first packet is p.
 func (s *shard) begin(f *flow, p *packet.Packet, key *stream.Key, dir stream.Dir) {
 	s.stream.Reset(&f.conn)
-	queries := f.queries[:0]
-	*f = flow{key: *key, queries: queries, conn: f.conn}
+	*f = flow{key: *key, queries: f.queries[:0], asked: f.asked[:0], conn: f.conn}
 	f.ID, f.Start, f.Proto = s.seq, s.time, p.Proto
 	f.VLANs, f.Tunnel, f.TunnelID = p.VLANs, Tunnel(p.Tunnel), p.TunnelID
 	s.stats.Flows++
@@ -378,6 +393,8 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 		return used
 	case carriesDNS:
 		return s.dnsStream(f, dir, b, boundary)
+	case carriesKerberos:
+		return s.kerberosStream(f, dir, b, boundary)
 	}
 	return len(b)
 }
@@ -390,24 +407,23 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	if !boundary && !whole && !isDNS {
 		return true
 	}
-	switch dcerpc.Probe(b) { // first: no DNS message looks like it
-	case dcerpc.More:
-		return false
-	case dcerpc.Match:
+	rpc, tickets := dcerpc.Probe(b), kerberos.Probe(b)
+	switch {
+	case rpc == dcerpc.Match:
 		f.carries = carriesRPC
 		f.assoc = s.associationOf(f, TransportTCP)
 		f.bind = dcerpc.PType(b[2]) == dcerpc.TypeBind
 		if whole {
 			f.assoc.rpc.FromStart()
 		}
-		return true
-	}
-	if isDNS {
+	case tickets == kerberos.Match:
+		f.carries = carriesKerberos
+	case rpc == dcerpc.More || tickets == kerberos.More:
+		return false
+	case isDNS:
 		f.carries = carriesDNS
 		f.adrift = [2]bool{!whole, !whole}
-		return true
-	}
-	if s.kms.has(f.Server.Port) && whole {
+	case s.kms.has(f.Server.Port) && whole:
 		f.carries = carriesForeign
 		s.foreign.Guess = guess(b)
 		s.emit(&s.foreign, dir)
@@ -510,6 +526,7 @@ func (s *shard) end(f *flow, why EndReason) {
 		f.assoc = nil
 	}
 	s.endQueries(f, over)
+	s.endAsked(f, over)
 	s.weight -= f.weight
 	f.weight = 0
 	f.carries, f.closed = nothing, true

@@ -18,7 +18,7 @@ func (s *shard) weigh(f *flow) {
 	if f.assoc != nil {
 		n = f.assoc.rpc.Excess()
 	}
-	if len(f.queries) > 0 {
+	if len(f.queries)+len(f.asked) > 0 {
 		n += f.questions()
 	}
 	if n == f.weight {
@@ -62,12 +62,17 @@ func (f *flow) questions() int {
 			n += updateSize(q.update)
 		}
 	}
+	for i := range f.asked {
+		q := &f.asked[i]
+		n += askedSize + len(q.client) + len(q.realm) + len(q.service)
+	}
 	return max(n, 0)
 }
 
 // Sizes of what questions hold, bytes.
 const (
 	querySize = 104
+	askedSize = 96
 	srvSize   = 104
 )
 
