@@ -107,6 +107,7 @@ type Engine struct {
 	kms     portSet
 	flows   flowSet
 	shakes  handshakes
+	mapped  endpoints
 	seq     uint64 // frames fed so far
 	tick    int64  // time of the next tick
 	shards  [shards]*shard
@@ -202,6 +203,9 @@ const backward = 60 * second
 // wantTCP is the decision that nearly every frame ends at.
 func (e *Engine) wantTCP(f *capture.Frame, p *packet.Packet) bool {
 	if e.ports.has(p.SrcPort) || e.ports.has(p.DstPort) {
+		if p.SrcPort == portEPMapper {
+			e.mapped.learn(p)
+		}
 		return true
 	}
 	h := flowHash(p)
@@ -209,6 +213,11 @@ func (e *Engine) wantTCP(f *capture.Frame, p *packet.Packet) bool {
 		return true
 	}
 	if p.Flags&packet.SYN != 0 {
+		if p.Flags&packet.ACK == 0 && e.mapped.has(&p.Dst, p.DstPort) {
+			e.flows.add(h)
+			p.Expected = true
+			return true
+		}
 		e.shakes.note(h, p)
 		return false
 	}
@@ -275,6 +284,7 @@ func (e *Engine) odd(f *capture.Frame, p *packet.Packet) {
 func (e *Engine) advance(f *capture.Frame) {
 	if e.tick != 0 {
 		e.flows.age(f.Time, e.cfg.IdleTCP)
+		e.mapped.age(f.Time)
 		if e.pool != nil {
 			e.pool.tick(e.seq, f)
 		} else {

@@ -133,6 +133,9 @@ func (s *shard) Call(c *dcerpc.Call) {
 		s.kmsExchange(c, e.Outcome)
 	}
 	s.emit(e, f.client^1)
+	if c.Known && c.Interface.UUID == dcerpc.EPMapper && c.ReplyStub != nil {
+		s.endpoints(c)
+	}
 }
 
 // isKMS tells whether a call is on the KMS interface. Where the bind was not

@@ -8,6 +8,7 @@ import (
 
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
+	"kmswatch/decode/epm"
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/kms"
 	"kmswatch/decode/packet"
@@ -75,8 +76,11 @@ func newLimits(c *Config) *limits {
 // wantedStub tells how many stub bytes of a call are decoded. A call of which
 // the interface is not known may be KMS, see isKMS.
 func wantedStub(iface dcerpc.UUID, opnum uint16) int {
-	if opnum == 0 && (iface == dcerpc.KMS || iface == dcerpc.UUID{}) {
+	switch {
+	case opnum == 0 && (iface == dcerpc.KMS || iface == dcerpc.UUID{}):
 		return kms.MaxStub
+	case iface == dcerpc.EPMapper:
+		return epm.Wanted(opnum)
 	}
 	return 0
 }
@@ -132,6 +136,8 @@ type scratch struct {
 	anomaly       Anomaly
 	flowEnd       FlowEnd
 	auth          Auth
+	endpoint      EndpointMapped
+	mapped        epm.Response
 	ticket        kerberos.Message
 	kerberosReply KerberosReply
 	kerberosTold  KerberosMessage
@@ -219,7 +225,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		}
 		// Nor does a flow that is here for a bit that it shares with another; but
 		// the ports of one that ended may serve the next.
-		if p.Proto == tcp && !p.Replayed && !ended && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
+		if p.Proto == tcp && !p.Replayed && !p.Expected && !ended && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
 			return
 		}
 		if table.Len() >= table.Max() {

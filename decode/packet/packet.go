@@ -41,6 +41,7 @@ type Packet struct {
 	Seq, Ack    uint32    // valid iff TCP
 	Reassembled bool      // the payload came from IP fragments
 	Replayed    bool      // made anew from what was noted of a frame before; Decode never sets it
+	Expected    bool      // a SYN to an endpoint that was mapped; Decode never sets it
 	Anomaly     Anomaly   // what was odd; 0 nothing
 
 	// Missing is how many bytes of payload were on the wire behind Payload but
