@@ -10,6 +10,7 @@ type association struct {
 	Association // as events give it; Caller is who asks without a verifier
 	rpc         dcerpc.Assoc
 	security    []security // security contexts, oldest first
+	sure        bool       // of a pipe: its bytes are DCE/RPC
 }
 
 // maxSecurity bounds the security contexts of an association. Windows clients
@@ -28,7 +29,7 @@ type security struct {
 
 // reset makes the association new for a flow or pipe.
 func (a *association) reset(as Association, cfg *dcerpc.Config) {
-	a.Association = as
+	a.Association, a.sure = as, false
 	a.rpc.Reset(cfg)
 	clear(a.security) // what it holds of names goes
 	a.security = a.security[:0]

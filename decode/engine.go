@@ -6,6 +6,7 @@ import (
 	"kmswatch/decode/dns"
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/packet"
+	"kmswatch/decode/smb"
 	"kmswatch/decode/stream"
 )
 
@@ -222,13 +223,16 @@ func (e *Engine) wantTCP(f *capture.Frame, p *packet.Packet) bool {
 		return false
 	}
 	// Too few bytes to tell are enough: who sends a header in pieces may hide it.
-	if len(p.Payload) > 0 && dcerpc.Probe(p.Payload) != dcerpc.No {
+	if len(p.Payload) > 0 && begins(p.Payload) {
 		e.flows.add(h)
 		e.replayHandshake(f, p, h)
 		return true
 	}
 	return false
 }
+
+// begins tells whether a segment may begin what is decoded on any port.
+func begins(b []byte) bool { return dcerpc.Probe(b) != dcerpc.No || smb.Probe(b) != smb.No }
 
 // replayHandshake gives the shard the handshake that went before the first PDU
 // of a flow, so that the flow is not taken for one in mid-stream.

@@ -207,6 +207,7 @@ type Call struct {
 // KMSMessage is a KMS request or response, with Config.Messages only.
 type KMSMessage struct {
 	head
+	Association
 	CallID   uint32
 	Request  *kms.Request  // nil for a response
 	Response *kms.Response // nil for a request
@@ -263,11 +264,12 @@ type Foreign struct {
 // Anomaly is something malformed or evasive.
 type Anomaly struct {
 	head
-	Ask      Position // frame of the request that it is in, if it was told with the answer; else zero
-	Protocol Protocol
-	Name     string // of the anomaly, from the protocol's table
-	Evasive  bool   // breaks the specification in a way that hides from sensors
-	Offset   int    // of the offending byte in the PDU or message
+	Association          // iff Protocol is ProtoDCERPC, or of what it carries
+	Ask         Position // frame of the request that it is in, if it was told with the answer; else zero
+	Protocol    Protocol
+	Name        string // of the anomaly, from the protocol's table
+	Evasive     bool   // breaks the specification in a way that hides from sensors
+	Offset      int    // of the offending byte in the PDU or message
 }
 
 // FlowEnd closes a flow of which other events were told.
@@ -314,6 +316,9 @@ func (p Protocol) String() string {
 	}
 	return "unknown"
 }
+
+// overRPC tells whether anomalies of the protocol are those of an association.
+func (p Protocol) overRPC() bool { return p == ProtoDCERPC || p == ProtoKMS || p == ProtoEPM }
 
 var protocolNames = [...]string{"packet", "tcp", "dcerpc", "kms", "dns", "smb", "ntlmssp", "spnego", "kerberos", "ldap", "epm"}
 

@@ -6,6 +6,7 @@ import (
 	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/kerberos"
+	"kmswatch/decode/smb"
 )
 
 // Transport is the protocol sequence of an association, by its name in C706
@@ -163,6 +164,12 @@ type Opaque struct {
 	What     string // smb3-encryption, smb3-compression, tls, sasl-privacy
 }
 
+// SMBMessage is one command of SMB, with Config.Messages only.
+type SMBMessage struct {
+	head
+	Message *smb.Message
+}
+
 // KerberosMessage is one Kerberos message, with Config.Messages only.
 type KerberosMessage struct {
 	head
@@ -179,4 +186,5 @@ func (*LDAPBind) Kind() Kind        { return KindLDAPBind }
 func (*LDAPSearch) Kind() Kind      { return KindLDAPSearch }
 func (*KerberosReply) Kind() Kind   { return KindKerberosReply }
 func (*Opaque) Kind() Kind          { return KindOpaque }
+func (*SMBMessage) Kind() Kind      { return KindSMBMessage }
 func (*KerberosMessage) Kind() Kind { return KindKerberosMessage }

@@ -40,19 +40,27 @@ func (s *shard) learnRPCClient() {
 	}
 }
 
+// dirOf gives the direction that a side of the association sends in.
+func (s *shard) dirOf(side int) stream.Dir {
+	if s.assoc.Transport == TransportPipe {
+		return s.way(side == pipeClient)
+	}
+	return stream.Dir(side)
+}
+
 // PDU meets dcerpc.Handler.
 func (s *shard) PDU(side int, p *dcerpc.PDU, iface dcerpc.Syntax, known bool) {
 	s.learnRPCClient()
 	s.pdu.Association = s.assoc.Association
 	s.pdu.PDU, s.pdu.Interface, s.pdu.Known = p, iface, known
-	s.emit(&s.pdu, stream.Dir(side))
+	s.emit(&s.pdu, s.dirOf(side))
 }
 
 // Verifier meets dcerpc.Handler.
 func (s *shard) Verifier(side int, p *dcerpc.PDU) {
 	s.learnRPCClient()
 	if a := s.assoc.token(p, s.pos); a != 0 {
-		s.tell(ProtoNTLMSSP, a.String(), false, 0, stream.Dir(side))
+		s.tell(ProtoNTLMSSP, a.String(), false, 0, s.dirOf(side))
 	}
 }
 
@@ -92,6 +100,7 @@ func (s *shard) Request(c *dcerpc.Call) {
 		return
 	}
 	e := &s.kmsMessage
+	e.Association = s.assoc.Association
 	e.CallID = c.CallID
 	e.Anomaly = s.request.Decode(c.RequestStub, c.NDR64, c.BigEndian)
 	e.Request, e.Response = &s.request, nil
@@ -202,6 +211,7 @@ func (s *shard) kmsExchange(c *dcerpc.Call, out Outcome) {
 
 func (s *shard) kmsResponse(c *dcerpc.Call, a kms.Anomaly) {
 	m := &s.kmsMessage
+	m.Association = s.assoc.Association
 	s.response = s.exchange.Response
 	m.CallID, m.Request, m.Response, m.Anomaly = c.CallID, nil, &s.response, a
 	s.emit(m, s.cur.client^1)
@@ -222,5 +232,5 @@ type rpcHandler struct{ *shard }
 
 // Anomaly meets dcerpc.Handler.
 func (h rpcHandler) Anomaly(side int, a dcerpc.Anomaly, offset int) {
-	h.tell(ProtoDCERPC, a.String(), a.Evasive(), offset, stream.Dir(side))
+	h.tell(ProtoDCERPC, a.String(), a.Evasive(), offset, h.dirOf(side))
 }

@@ -12,6 +12,7 @@ import (
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/kms"
 	"kmswatch/decode/packet"
+	"kmswatch/decode/smb"
 	"kmswatch/decode/stream"
 )
 
@@ -46,6 +47,7 @@ type limits struct {
 	flows            int
 	stream           stream.Config
 	rpc              dcerpc.Config
+	smb              smb.Config
 	weight           int // bytes of a shard's flows beyond what every flow holds
 	idleTCP, idleUDP int64
 	messages         bool
@@ -66,6 +68,7 @@ func newLimits(c *Config) *limits {
 			MaxCalls: c.MaxCalls,
 			Stubs:    wantedStub,
 		},
+		smb:      smb.Config{Messages: c.Messages},
 		idleTCP:  c.IdleTCP,
 		idleUDP:  c.IdleUDP,
 		messages: c.Messages,
@@ -93,6 +96,7 @@ const (
 	carriesRPC
 	carriesDNS
 	carriesKerberos
+	carriesSMB
 	carriesForeign // not DCE/RPC, on a KMS port; told once
 	nothing        // the flow is over
 )
@@ -110,6 +114,7 @@ type flow struct {
 	closed  bool
 	conn    stream.Conn
 	assoc   *association // iff carriesRPC
+	smb     *smbFlow     // iff carriesSMB
 	queries []query      // DNS questions, oldest first
 	asked   []asked      // Kerberos requests, oldest first
 	adrift  [2]bool      // DNS and Kerberos over TCP: the next byte need not begin a message
@@ -137,6 +142,11 @@ type scratch struct {
 	flowEnd       FlowEnd
 	auth          Auth
 	endpoint      EndpointMapped
+	session       Session
+	tree          TreeConnect
+	pipeOpen      PipeOpen
+	opaque        Opaque
+	smbMessage    SMBMessage
 	mapped        epm.Response
 	ticket        kerberos.Message
 	kerberosReply KerberosReply
@@ -159,6 +169,7 @@ type shard struct {
 	reset  queue[closed]
 	ended  ended
 	assocs []*association // free
+	smbs   []*smbFlow     // free
 	heavy  queue[closed]  // flows with a weight, by when they got it
 	weight int            // of all flows
 
@@ -225,7 +236,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		}
 		// Nor does a flow that is here for a bit that it shares with another; but
 		// the ports of one that ended may serve the next.
-		if p.Proto == tcp && !p.Replayed && !p.Expected && !ended && !s.hinted(key) && (len(p.Payload) == 0 || dcerpc.Probe(p.Payload) == dcerpc.No) {
+		if p.Proto == tcp && !p.Replayed && !p.Expected && !ended && !s.hinted(key) && (len(p.Payload) == 0 || !begins(p.Payload)) {
 			return
 		}
 		if table.Len() >= table.Max() {
@@ -288,7 +299,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		s.ended.add(hash, s.time)
 		return
 	}
-	if f.assoc != nil || len(f.queries)+len(f.asked) > 0 {
+	if f.assoc != nil || f.smb != nil || len(f.queries)+len(f.asked) > 0 {
 		s.weigh(f)
 	}
 }
@@ -399,6 +410,15 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 		return used
 	case carriesDNS:
 		return s.dnsStream(f, dir, b, boundary)
+	case carriesSMB:
+		used := s.smb(f, dir, b, boundary)
+		if s.cut && dir == s.dir {
+			s.cut = false
+			if used < len(b) {
+				f.smb.conn.Cut(int(dir), b[used:], s.point(), smbHandler{s})
+			}
+		}
+		return used
 	case carriesKerberos:
 		return s.kerberosStream(f, dir, b, boundary)
 	}
@@ -413,7 +433,7 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	if !boundary && !whole && !isDNS {
 		return true
 	}
-	rpc, tickets := dcerpc.Probe(b), kerberos.Probe(b)
+	rpc, messages, tickets := dcerpc.Probe(b), smb.Probe(b), kerberos.Probe(b)
 	switch {
 	case rpc == dcerpc.Match:
 		f.carries = carriesRPC
@@ -422,27 +442,40 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 		if whole {
 			f.assoc.rpc.FromStart()
 		}
+	case messages == smb.Match:
+		f.carries = carriesSMB
+		f.smb = s.newSMB()
+		if s.kms.has(f.Server.Port) && whole {
+			s.tellForeign(b, dir)
+		}
 	case tickets == kerberos.Match:
 		f.carries = carriesKerberos
-	case rpc == dcerpc.More || tickets == kerberos.More:
+	case rpc == dcerpc.More || messages == smb.More || tickets == kerberos.More:
 		return false
 	case isDNS:
 		f.carries = carriesDNS
 		f.adrift = [2]bool{!whole, !whole}
 	case s.kms.has(f.Server.Port) && whole:
 		f.carries = carriesForeign
-		s.foreign.Guess = guess(b)
-		s.emit(&s.foreign, dir)
+		s.tellForeign(b, dir)
 	}
 	return true
 }
 
+func (s *shard) tellForeign(b []byte, dir stream.Dir) {
+	s.foreign.Guess = guess(b)
+	s.emit(&s.foreign, dir)
+}
+
 // Gap meets stream.Receiver.
-func (s *shard) Gap(dir stream.Dir, _ int64) {
+func (s *shard) Gap(dir stream.Dir, n int64) {
 	s.cur.Quality |= BytesMissing
-	if s.cur.carries == carriesRPC {
+	switch s.cur.carries {
+	case carriesRPC:
 		s.assoc = s.cur.assoc
 		s.assoc.rpc.Gap(int(dir), s.point(), rpcHandler{s})
+	case carriesSMB:
+		s.cur.smb.conn.Gap(int(dir), n, s.point(), smbHandler{s})
 	}
 	s.cur.adrift[dir] = true
 }
@@ -486,8 +519,13 @@ func quality(c *stream.Conn) (q Quality) {
 // tell tells of an anomaly of the current flow.
 func (s *shard) tell(p Protocol, name string, evasive bool, offset int, dir stream.Dir) {
 	s.stats.Anomalies++
-	s.anomaly.Protocol, s.anomaly.Name, s.anomaly.Evasive, s.anomaly.Offset = p, name, evasive, offset
-	s.emit(&s.anomaly, dir)
+	e := &s.anomaly
+	e.Association = Association{}
+	if p.overRPC() {
+		e.Association = s.assoc.Association
+	}
+	e.Protocol, e.Name, e.Evasive, e.Offset = p, name, evasive, offset
+	s.emit(e, dir)
 }
 
 // packetAnomaly tells of an anomaly of a packet that no flow owns yet.
@@ -507,6 +545,7 @@ func (s *shard) packetAnomaly(p *packet.Packet) {
 	}
 	s.stats.Anomalies++
 	e := &s.anomaly
+	e.Association = Association{}
 	e.Protocol, e.Name, e.Evasive, e.Offset = ProtoPacket, p.Anomaly.String(), p.Anomaly.Evasive(), 0
 	e.h = Head{Flow: f.Flow, At: s.pos, Time: s.time, FromServer: dir != client}
 	s.out.Handle(e)
@@ -530,6 +569,11 @@ func (s *shard) end(f *flow, why EndReason) {
 		f.assoc.rpc.End(s.point(), over, rpcHandler{s})
 		s.freeAssociation(f.assoc)
 		f.assoc = nil
+	}
+	if f.smb != nil {
+		f.smb.conn.End(s.point(), over, smbHandler{s})
+		s.freeSMB(f.smb)
+		f.smb = nil
 	}
 	s.endQueries(f, over)
 	s.endAsked(f, over)

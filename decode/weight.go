@@ -7,6 +7,9 @@ import "kmswatch/decode/dns"
 // of these is bounded for a flow; here they are bounded for all flows of a
 // shard, the flow that has been large for longest making room.
 
+// lightPipes is how many pipes of a flow are not counted.
+const lightPipes = 4
+
 // light is what the questions of a flow may take without being counted, bytes.
 const light = 1024
 
@@ -17,6 +20,9 @@ func (s *shard) weigh(f *flow) {
 	n := 0
 	if f.assoc != nil {
 		n = f.assoc.rpc.Excess()
+	}
+	if f.smb != nil {
+		n = f.smb.conn.Excess() + max(f.smb.open-lightPipes, 0)*pipeSize
 	}
 	if len(f.queries)+len(f.asked) > 0 {
 		n += f.questions()
@@ -74,6 +80,7 @@ const (
 	querySize = 104
 	askedSize = 96
 	srvSize   = 104
+	pipeSize  = 2048 // an association with its first PDU
 )
 
 func updateSize(m *dns.Message) int {

@@ -8,6 +8,7 @@ import (
 	"kmswatch/decode"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
+	"kmswatch/decode/kerberos"
 	"kmswatch/decode/kms"
 )
 
@@ -22,6 +23,7 @@ type message struct {
 	Transport string `json:"transport"`
 	Protocol  string `json:"protocol"`
 
+	Pipe      string            `json:"pipe,omitempty"`
 	PDU       string            `json:"pdu,omitempty"`
 	CallID    *uint32           `json:"call_id,omitempty"`
 	ContextID *uint16           `json:"context_id,omitempty"`
@@ -39,6 +41,7 @@ type message struct {
 	StubBytes *int              `json:"stub_bytes,omitempty"`
 	KMS       *kmsMessage       `json:"kms,omitempty"`
 	DNS       *dnsMessage       `json:"dns,omitempty"`
+	Kerberos  *kerberosMessage  `json:"kerberos,omitempty"`
 	Anomaly   string            `json:"anomaly,omitempty"`
 	Offset    *int              `json:"offset,omitempty"`
 	Guess     string            `json:"guess,omitempty"`
@@ -160,10 +163,10 @@ func newMessage(e decode.Event) (*message, bool) {
 	}
 	switch e := e.(type) {
 	case *decode.PDU:
-		m.Transport, m.Protocol = "ncacn_ip_tcp", "dcerpc"
+		m.Transport, m.Protocol, m.Pipe = e.Transport.String(), "dcerpc", e.Pipe
 		m.addPDU(e)
 	case *decode.KMSMessage:
-		m.Transport, m.Protocol = "ncacn_ip_tcp", "kms"
+		m.Transport, m.Protocol, m.Pipe = e.Transport.String(), "kms", e.Pipe
 		m.CallID = &e.CallID
 		if e.Request != nil {
 			m.KMS = newKMSRequest(e.Request)
@@ -176,6 +179,9 @@ func newMessage(e decode.Event) (*message, bool) {
 	case *decode.DNSMessage:
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "dns"
 		m.DNS = newDNSMessage(e.Message)
+	case *decode.KerberosMessage:
+		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "kerberos"
+		m.Kerberos = newKerberosMessage(e.Message)
 	case *decode.Foreign:
 		m.Transport, m.Protocol, m.Guess = "tcp", "foreign", e.Guess
 	case *decode.Anomaly:
@@ -184,7 +190,7 @@ func newMessage(e decode.Event) (*message, bool) {
 		}
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), e.Protocol.String()
 		if e.Protocol == decode.ProtoDCERPC {
-			m.Transport = "ncacn_ip_tcp"
+			m.Transport, m.Pipe = e.Transport.String(), e.Pipe
 		}
 		m.Anomaly, m.Offset = e.Name, &e.Offset
 	default:
@@ -356,6 +362,31 @@ func newDNSMessage(d *dns.Message) *dnsMessage {
 			Name: r.Name, Change: r.Change.String(), TTL: r.TTL, Priority: r.Priority, Weight: r.Weight,
 			Port: r.Port, Target: r.Target, Addresses: r.Addresses, Compressed: r.Compressed,
 		})
+	}
+	return m
+}
+
+type kerberosMessage struct {
+	Type        string         `json:"type"` // AS-REQ, KRB-ERROR, ...
+	Realm       string         `json:"realm,omitempty"`
+	Client      string         `json:"client,omitempty"`
+	ClientRealm string         `json:"client_realm,omitempty"`
+	Service     string         `json:"service,omitempty"`
+	ETypes      []int32        `json:"encryption_types,omitempty"`
+	TicketEType *int32         `json:"ticket_encryption_type,omitempty"`
+	Error       *statusMessage `json:"error,omitempty"`
+}
+
+func newKerberosMessage(k *kerberos.Message) *kerberosMessage {
+	m := &kerberosMessage{
+		Type: k.Type.String(), Realm: k.Realm, Client: k.Client, ClientRealm: k.ClientRealm, Service: k.Service,
+		ETypes: k.AskedETypes(),
+	}
+	if k.Ticket.Present {
+		m.TicketEType = &k.Ticket.EType
+	}
+	if k.Type == kerberos.Error {
+		m.Error = &statusMessage{uint32(k.ErrorCode), kerberos.ErrorName(k.ErrorCode)}
 	}
 	return m
 }
