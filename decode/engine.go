@@ -3,8 +3,6 @@ package decode
 import (
 	"kmswatch/capture"
 	"kmswatch/decode/dcerpc"
-	"kmswatch/decode/dns"
-	"kmswatch/decode/kerberos"
 	"kmswatch/decode/packet"
 	"kmswatch/decode/smb"
 	"kmswatch/decode/stream"
@@ -182,20 +180,10 @@ func (e *Engine) Feed(f *capture.Frame) {
 			e.dispatch(f, p)
 		}
 	case packet.UDP:
-		if e.wantUDP(p) {
+		if wantUDP(p) {
 			e.dispatch(f, p)
 		}
 	}
-}
-
-func (e *Engine) wantUDP(p *packet.Packet) bool {
-	if p.SrcPort == portDNS || p.DstPort == portDNS {
-		return dns.Wanted(p.Payload)
-	}
-	if p.SrcPort == portKerberos || p.DstPort == portKerberos {
-		return kerberos.Plausible(p.Payload)
-	}
-	return false
 }
 
 // backward is how far behind the newest the time of a frame may be.
@@ -258,7 +246,11 @@ func (e *Engine) replayHandshake(f *capture.Frame, p *packet.Packet, h uint64) {
 
 func (e *Engine) dispatch(f *capture.Frame, p *packet.Packet) {
 	e.sent++
-	key, dir := stream.MakeKey(&p.Src, &p.Dst, p.SrcPort, p.DstPort, p.Proto)
+	src, dst := p.SrcPort, p.DstPort
+	if p.Proto == udp {
+		src, dst = conversation(p)
+	}
+	key, dir := stream.MakeKey(&p.Src, &p.Dst, src, dst, p.Proto)
 	hash := key.Hash(e.cfg.Seed)
 	n := shardOf(&key)
 	if e.pool != nil {

@@ -6,6 +6,7 @@ import (
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
 	"kmswatch/decode/kms"
+	"kmswatch/decode/ncadg"
 )
 
 // Kind tells the events apart without a type switch.
@@ -33,6 +34,7 @@ const (
 	KindLDAPSearch
 	KindKerberosReply
 	KindOpaque
+	KindDatagramPDU
 	KindSMBMessage
 	KindLDAPMessage
 	KindKerberosMessage
@@ -161,6 +163,13 @@ type PDU struct {
 	PDU       *dcerpc.PDU
 	Interface dcerpc.Syntax // of the PDU's presentation context; valid iff Known
 	Known     bool
+}
+
+// DatagramPDU is one PDU of connectionless DCE/RPC, with Config.Messages only.
+type DatagramPDU struct {
+	head
+	Association
+	PDU *ncadg.PDU
 }
 
 // Bind is a bind or alter_context with its answer.
@@ -330,6 +339,7 @@ func (h *head) Head() *Head { return &h.h }
 
 // Kind tells the event's type.
 func (*PDU) Kind() Kind         { return KindPDU }
+func (*DatagramPDU) Kind() Kind { return KindDatagramPDU }
 func (*Bind) Kind() Kind        { return KindBind }
 func (*Call) Kind() Kind        { return KindCall }
 func (*KMSMessage) Kind() Kind  { return KindKMSMessage }

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"encoding/binary"
 	"hash/maphash"
 	"math/bits"
@@ -11,6 +12,7 @@ import (
 	"kmswatch/decode/epm"
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/kms"
+	"kmswatch/decode/ncadg"
 	"kmswatch/decode/packet"
 	"kmswatch/decode/smb"
 	"kmswatch/decode/stream"
@@ -105,6 +107,7 @@ const (
 type flow struct {
 	Flow    // as events give it
 	key     stream.Key
+	unkeyed uint16     // port of the end whose port the key lacks, see conversation
 	client  stream.Dir // direction in which the client sends
 	sure    bool       // by handshake or by PDU, not by port
 	carries carries
@@ -115,6 +118,7 @@ type flow struct {
 	conn    stream.Conn
 	assoc   *association // iff carriesRPC
 	smb     *smbFlow     // iff carriesSMB
+	conv    *ncadg.Conv  // iff it carries connectionless DCE/RPC
 	queries []query      // DNS questions, oldest first
 	asked   []asked      // Kerberos requests, oldest first
 	adrift  [2]bool      // DNS and Kerberos over TCP: the next byte need not begin a message
@@ -147,6 +151,7 @@ type scratch struct {
 	pipeOpen      PipeOpen
 	opaque        Opaque
 	smbMessage    SMBMessage
+	datagramPDU   DatagramPDU
 	mapped        epm.Response
 	ticket        kerberos.Message
 	kerberosReply KerberosReply
@@ -170,6 +175,7 @@ type shard struct {
 	ended  ended
 	assocs []*association // free
 	smbs   []*smbFlow     // free
+	convs  []*ncadg.Conv  // free
 	heavy  queue[closed]  // flows with a weight, by when they got it
 	weight int            // of all flows
 
@@ -309,16 +315,6 @@ const (
 	udp = 17
 )
 
-// datagram takes the payload of one UDP datagram.
-func (s *shard) datagram(f *flow, dir stream.Dir, b []byte) {
-	switch {
-	case f.Server.Port == portDNS || f.Client.Port == portDNS:
-		s.dns(f, dir, b)
-	case kerberos.Plausible(b):
-		s.kerberosMessage(f, dir, b)
-	}
-}
-
 func (s *shard) table(proto uint8) *stream.Table[flow] {
 	if proto == udp {
 		return s.udp
@@ -333,6 +329,12 @@ func (s *shard) begin(f *flow, p *packet.Packet, key *stream.Key, dir stream.Dir
 	f.ID, f.Start, f.Proto = s.seq, s.time, p.Proto
 	f.VLANs, f.Tunnel, f.TunnelID = p.VLANs, Tunnel(p.Tunnel), p.TunnelID
 	s.stats.Flows++
+	if (key.LoPort == 0) != (key.HiPort == 0) {
+		f.unkeyed = p.SrcPort
+		if (key.LoPort == 0) != (dir == 0) {
+			f.unkeyed = p.DstPort
+		}
+	}
 	switch {
 	case p.Proto == tcp && p.Flags&stream.SYN != 0 && s.serves(key.LoPort) == s.serves(key.HiPort):
 		if p.Flags&stream.ACK != 0 {
@@ -379,8 +381,8 @@ func (s *shard) guessClient(k *stream.Key) stream.Dir {
 
 // setClient says that the client sends in direction dir.
 func (s *shard) setClient(f *flow, dir stream.Dir, sure bool) {
-	lo := Endpoint{netip.AddrFrom16(f.key.Lo).Unmap(), f.key.LoPort}
-	hi := Endpoint{netip.AddrFrom16(f.key.Hi).Unmap(), f.key.HiPort}
+	lo := Endpoint{netip.AddrFrom16(f.key.Lo).Unmap(), cmp.Or(f.key.LoPort, f.unkeyed)}
+	hi := Endpoint{netip.AddrFrom16(f.key.Hi).Unmap(), cmp.Or(f.key.HiPort, f.unkeyed)}
 	f.client, f.sure = dir, sure
 	if dir == 0 {
 		f.Client, f.Server = lo, hi
@@ -563,6 +565,12 @@ func (s *shard) end(f *flow, why EndReason) {
 	over := why == Closed || why == Reset || why == Idle
 	if f.Proto == tcp && f.conn.OneSided() {
 		over = false // who was never seen may have answered
+	}
+	if f.conv != nil {
+		s.assoc = f.assoc
+		f.conv.End(s.point(), over, datagramHandler{s})
+		s.freeConv(f.conv)
+		f.conv = nil
 	}
 	if f.assoc != nil {
 		s.assoc = f.assoc

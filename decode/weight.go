@@ -21,6 +21,9 @@ func (s *shard) weigh(f *flow) {
 	if f.assoc != nil {
 		n = f.assoc.rpc.Excess()
 	}
+	if f.conv != nil {
+		n += f.conv.Excess()
+	}
 	if f.smb != nil {
 		n = f.smb.conn.Excess() + max(f.smb.open-lightPipes, 0)*pipeSize
 	}

@@ -10,6 +10,7 @@ import (
 	"kmswatch/decode/dns"
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/kms"
+	"kmswatch/decode/ncadg"
 )
 
 // message is one object of the decode verb's output. What a message does not
@@ -31,6 +32,7 @@ type message struct {
 	Opnum     *uint16           `json:"opnum,omitempty"`
 	Operation string            `json:"operation,omitempty"`
 	Object    string            `json:"object,omitempty"`
+	Activity  string            `json:"activity,omitempty"`
 	Contexts  []contextMessage  `json:"contexts,omitempty"`
 	Group     *uint32           `json:"assoc_group,omitempty"`
 	Secondary string            `json:"secondary_address,omitempty"`
@@ -165,6 +167,9 @@ func newMessage(e decode.Event) (*message, bool) {
 	case *decode.PDU:
 		m.Transport, m.Protocol, m.Pipe = e.Transport.String(), "dcerpc", e.Pipe
 		m.addPDU(e)
+	case *decode.DatagramPDU:
+		m.Transport, m.Protocol = e.Transport.String(), "dcerpc"
+		m.addDatagramPDU(e.PDU)
 	case *decode.KMSMessage:
 		m.Transport, m.Protocol, m.Pipe = e.Transport.String(), "kms", e.Pipe
 		m.CallID = &e.CallID
@@ -250,6 +255,29 @@ func (m *message) addPDU(e *decode.PDU) {
 		}
 	case dcerpc.TypeBindNak:
 		m.NakReason = dcerpc.NakReasonName(p.NakReason)
+	}
+}
+
+func (m *message) addDatagramPDU(p *ncadg.PDU) {
+	m.PDU = p.Type.String()
+	m.CallID = &p.Seq
+	m.Activity = p.Activity.String()
+	m.Interface = newInterface(p.Interface)
+	m.Opnum = &p.Opnum
+	m.Operation = dcerpc.OperationName(p.Interface.UUID, p.Opnum)
+	if p.Object != (dcerpc.UUID{}) {
+		m.Object = p.Object.String()
+	}
+	if p.Auth.Present {
+		m.Auth = &authMessage{p.Auth.Type.String(), p.Auth.Level.String(), p.Auth.ContextID}
+	}
+	fragment := p.Flags1&ncadg.FlagFrag != 0
+	m.Fragment = &fragmentMessage{!fragment || p.Fragment == 0, !fragment || p.Flags1&ncadg.FlagLastFrag != 0}
+	if n := len(p.Stub); n > 0 {
+		m.StubBytes = &n
+	}
+	if p.Type == dcerpc.TypeFault || p.Type == dcerpc.TypeReject {
+		m.Status = &statusMessage{p.Status, dcerpc.StatusName(p.Status)}
 	}
 }
 

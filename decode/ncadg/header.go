@@ -111,6 +111,17 @@ func fromClient(t dcerpc.PType) (client, known bool) {
 	return false, false
 }
 
+// FromClient tells whether the client of a conversation sent a datagram that
+// Probe takes for one. It is not known of what both ends send.
+func FromClient(b []byte) (client, known bool) {
+	var h Header
+	if h.Decode(b) == ShortHeader {
+		return false, false
+	}
+	client, known = fromClient(h.Type)
+	return client != (h.Interface.UUID == ConvManager), known
+}
+
 // Probe tells whether b is a plausible datagram of the protocol. More means that
 // its header is, but that the capture lacks its end. It asks for more than the
 // specification does, since bytes of chance must not pass: reserved bits are
