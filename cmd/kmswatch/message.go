@@ -43,6 +43,7 @@ type message struct {
 	StubBytes *int              `json:"stub_bytes,omitempty"`
 	KMS       *kmsMessage       `json:"kms,omitempty"`
 	DNS       *dnsMessage       `json:"dns,omitempty"`
+	SMB       *smbMessage       `json:"smb,omitempty"`
 	Kerberos  *kerberosMessage  `json:"kerberos,omitempty"`
 	Anomaly   string            `json:"anomaly,omitempty"`
 	Offset    *int              `json:"offset,omitempty"`
@@ -184,6 +185,12 @@ func newMessage(e decode.Event) (*message, bool) {
 	case *decode.DNSMessage:
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "dns"
 		m.DNS = newDNSMessage(e.Message)
+	case *decode.SMBMessage:
+		m.Transport, m.Protocol = "tcp", "smb"
+		m.SMB = newSMBMessage(e.Message)
+		if e.Message.Pipe != nil {
+			m.Pipe = e.Message.Pipe.Name
+		}
 	case *decode.KerberosMessage:
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "kerberos"
 		m.Kerberos = newKerberosMessage(e.Message)
