@@ -64,8 +64,10 @@ func (g *generator) begin() *session {
 		g.lookup(s)
 	case n < 60:
 		g.activate(s)
-	default:
+	case n < 82:
 		g.call(s)
+	default:
+		g.pipeCalls(s)
 	}
 	return s
 }
