@@ -4,6 +4,7 @@ import (
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
 	"kmswatch/decode/kerberos"
+	"kmswatch/decode/ldap"
 	"kmswatch/decode/ncadg"
 	"kmswatch/decode/packet"
 	"kmswatch/decode/stream"
@@ -19,6 +20,8 @@ func wantUDP(p *packet.Packet) bool {
 		return dns.Wanted(p.Payload)
 	case p.SrcPort == portKerberos || p.DstPort == portKerberos:
 		return kerberos.Plausible(p.Payload)
+	case p.SrcPort == portLDAP || p.DstPort == portLDAP:
+		return ldap.Probe(p.Payload) != ldap.No
 	}
 	return ncadg.Probe(p.Payload) != dcerpc.No
 }
@@ -46,6 +49,8 @@ func (s *shard) datagram(f *flow, dir stream.Dir, b []byte) {
 		s.dns(f, dir, b)
 	case kerberos.Plausible(b):
 		s.kerberosMessage(f, dir, b)
+	case onLDAPPort(&f.key) && ldap.Probe(b) != ldap.No:
+		s.ldapDatagram(f, dir, b)
 	case ncadg.Probe(b) != dcerpc.No:
 		s.rpcDatagram(f, dir, b)
 	}

@@ -6,6 +6,7 @@ import (
 	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/kerberos"
+	"kmswatch/decode/ldap"
 	"kmswatch/decode/smb"
 )
 
@@ -107,7 +108,8 @@ const (
 	LDAPUnauthenticated                     // a name without a password
 	LDAPSimple                              // name and password
 	LDAPSASL
-	LDAPSicily // NTLM as MS-ADTS 5.1.1.1.3 has it
+	LDAPSicily  // NTLM as MS-ADTS 5.1.1.1.3 has it
+	LDAPUnknown // of a method that does not exist, or that was not seen
 )
 
 func (k LDAPBindKind) String() string {
@@ -117,7 +119,7 @@ func (k LDAPBindKind) String() string {
 	return "unknown"
 }
 
-var ldapBindKinds = [...]string{"anonymous", "unauthenticated", "simple", "sasl", "sicily"}
+var ldapBindKinds = [...]string{"anonymous", "unauthenticated", "simple", "sasl", "sicily", "unknown"}
 
 // LDAPBind is an LDAP bind with its result. No password is part of it.
 type LDAPBind struct {
@@ -170,6 +172,12 @@ type SMBMessage struct {
 	Message *smb.Message
 }
 
+// LDAPMessage is one message of LDAP, with Config.Messages only.
+type LDAPMessage struct {
+	head
+	Message *ldap.Message
+}
+
 // KerberosMessage is one Kerberos message, with Config.Messages only.
 type KerberosMessage struct {
 	head
@@ -187,4 +195,5 @@ func (*LDAPSearch) Kind() Kind      { return KindLDAPSearch }
 func (*KerberosReply) Kind() Kind   { return KindKerberosReply }
 func (*Opaque) Kind() Kind          { return KindOpaque }
 func (*SMBMessage) Kind() Kind      { return KindSMBMessage }
+func (*LDAPMessage) Kind() Kind     { return KindLDAPMessage }
 func (*KerberosMessage) Kind() Kind { return KindKerberosMessage }

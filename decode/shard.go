@@ -12,6 +12,7 @@ import (
 	"kmswatch/decode/epm"
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/kms"
+	"kmswatch/decode/ldap"
 	"kmswatch/decode/ncadg"
 	"kmswatch/decode/packet"
 	"kmswatch/decode/smb"
@@ -50,6 +51,7 @@ type limits struct {
 	stream           stream.Config
 	rpc              dcerpc.Config
 	smb              smb.Config
+	ldap             ldap.Config
 	weight           int // bytes of a shard's flows beyond what every flow holds
 	idleTCP, idleUDP int64
 	messages         bool
@@ -71,6 +73,7 @@ func newLimits(c *Config) *limits {
 			Stubs:    wantedStub,
 		},
 		smb:      smb.Config{Messages: c.Messages},
+		ldap:     ldap.Config{Messages: c.Messages},
 		idleTCP:  c.IdleTCP,
 		idleUDP:  c.IdleUDP,
 		messages: c.Messages,
@@ -99,6 +102,7 @@ const (
 	carriesDNS
 	carriesKerberos
 	carriesSMB
+	carriesLDAP
 	carriesForeign // not DCE/RPC, on a KMS port; told once
 	nothing        // the flow is over
 )
@@ -118,6 +122,7 @@ type flow struct {
 	conn    stream.Conn
 	assoc   *association // iff carriesRPC
 	smb     *smbFlow     // iff carriesSMB
+	ldap    *directory   // iff carriesLDAP
 	conv    *ncadg.Conv  // iff it carries connectionless DCE/RPC
 	queries []query      // DNS questions, oldest first
 	asked   []asked      // Kerberos requests, oldest first
@@ -151,6 +156,10 @@ type scratch struct {
 	pipeOpen      PipeOpen
 	opaque        Opaque
 	smbMessage    SMBMessage
+	ldapMessage   LDAPMessage
+	ldapBind      LDAPBind
+	ldapSearch    LDAPSearch
+	ldapScratch   ldap.Message
 	datagramPDU   DatagramPDU
 	mapped        epm.Response
 	ticket        kerberos.Message
@@ -175,6 +184,7 @@ type shard struct {
 	ended  ended
 	assocs []*association // free
 	smbs   []*smbFlow     // free
+	ldaps  []*directory   // free
 	convs  []*ncadg.Conv  // free
 	heavy  queue[closed]  // flows with a weight, by when they got it
 	weight int            // of all flows
@@ -197,6 +207,7 @@ type shard struct {
 func newShard(l *limits, kmsPorts, serverPorts *portSet, scratch *scratch) *shard {
 	own := *l
 	own.rpc.PDU = &scratch.rpc
+	own.ldap.Scratch = &scratch.ldapScratch
 	return &shard{
 		limits:  &own,
 		kms:     kmsPorts,
@@ -305,7 +316,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		s.ended.add(hash, s.time)
 		return
 	}
-	if f.assoc != nil || f.smb != nil || len(f.queries)+len(f.asked) > 0 {
+	if f.assoc != nil || f.smb != nil || f.ldap != nil || len(f.queries)+len(f.asked) > 0 {
 		s.weigh(f)
 	}
 }
@@ -362,6 +373,12 @@ func (s *shard) handshake(f *flow, p *packet.Packet, dir stream.Dir) {
 func (s *shard) hinted(k *stream.Key) bool { return s.serves(k.LoPort) || s.serves(k.HiPort) }
 
 func (s *shard) serves(port uint16) bool { return s.ports.has(port) }
+
+// onLDAPPort tells whether a flow is on a port of LDAP. Its messages are too
+// plain to be told by their first bytes alone.
+func onLDAPPort(k *stream.Key) bool {
+	return k.LoPort == portLDAP || k.HiPort == portLDAP || k.LoPort == portGlobalCatalog || k.HiPort == portGlobalCatalog
+}
 
 // guessClient judges by the ports who asks whom: the end on a port that
 // servers use, else the lower one, is the server.
@@ -421,6 +438,15 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 			}
 		}
 		return used
+	case carriesLDAP:
+		used := s.ldap(f, dir, b, boundary)
+		if s.cut && dir == s.dir {
+			s.cut = false
+			if used < len(b) {
+				f.ldap.conn.Cut(int(dir), b[used:], s.point(), ldapHandler{s})
+			}
+		}
+		return used
 	case carriesKerberos:
 		return s.kerberosStream(f, dir, b, boundary)
 	}
@@ -435,7 +461,7 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	if !boundary && !whole && !isDNS {
 		return true
 	}
-	rpc, messages, tickets := dcerpc.Probe(b), smb.Probe(b), kerberos.Probe(b)
+	rpc, messages, tickets, directories := dcerpc.Probe(b), smb.Probe(b), kerberos.Probe(b), ldap.Probe(b)
 	switch {
 	case rpc == dcerpc.Match:
 		f.carries = carriesRPC
@@ -453,6 +479,14 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	case tickets == kerberos.Match:
 		f.carries = carriesKerberos
 	case rpc == dcerpc.More || messages == smb.More || tickets == kerberos.More:
+		return false
+	case onLDAPPort(&f.key) && directories == ldap.Match:
+		f.carries = carriesLDAP
+		f.ldap = s.newLDAP()
+		if whole {
+			f.ldap.conn.FromStart()
+		}
+	case onLDAPPort(&f.key) && directories == ldap.More:
 		return false
 	case isDNS:
 		f.carries = carriesDNS
@@ -478,6 +512,8 @@ func (s *shard) Gap(dir stream.Dir, n int64) {
 		s.assoc.rpc.Gap(int(dir), s.point(), rpcHandler{s})
 	case carriesSMB:
 		s.cur.smb.conn.Gap(int(dir), n, s.point(), smbHandler{s})
+	case carriesLDAP:
+		s.cur.ldap.conn.Gap(int(dir), s.point(), ldapHandler{s})
 	}
 	s.cur.adrift[dir] = true
 }
@@ -582,6 +618,11 @@ func (s *shard) end(f *flow, why EndReason) {
 		f.smb.conn.End(s.point(), over, smbHandler{s})
 		s.freeSMB(f.smb)
 		f.smb = nil
+	}
+	if f.ldap != nil {
+		f.ldap.conn.End(s.point(), over, ldapHandler{s})
+		s.freeLDAP(f.ldap)
+		f.ldap = nil
 	}
 	s.endQueries(f, over)
 	s.endAsked(f, over)

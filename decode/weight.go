@@ -19,13 +19,16 @@ const light = 1024
 func (s *shard) weigh(f *flow) {
 	n := 0
 	if f.assoc != nil {
-		n = f.assoc.rpc.Excess()
+		n += f.assoc.rpc.Excess()
+	}
+	if f.ldap != nil {
+		n += f.ldap.conn.Excess()
 	}
 	if f.conv != nil {
 		n += f.conv.Excess()
 	}
 	if f.smb != nil {
-		n = f.smb.conn.Excess() + max(f.smb.open-lightPipes, 0)*pipeSize
+		n += f.smb.conn.Excess() + max(f.smb.open-lightPipes, 0)*pipeSize
 	}
 	if len(f.queries)+len(f.asked) > 0 {
 		n += f.questions()

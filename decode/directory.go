@@ -1,0 +1,217 @@
+package decode
+
+import (
+	"kmswatch/decode/auth"
+	"kmswatch/decode/ldap"
+	"kmswatch/decode/stream"
+)
+
+// directory is a flow that carries LDAP.
+type directory struct {
+	conn     ldap.Conn
+	exchange auth.Exchange
+	begun    bool         // tokens of a bind went to exchange
+	caller   *auth.Caller // of the last bind that was accepted
+}
+
+// ldap gives bytes to a flow's LDAP connection.
+func (s *shard) ldap(f *flow, dir stream.Dir, b []byte, boundary bool) int {
+	used := f.ldap.conn.Data(int(dir), b, boundary, s.point(), ldapHandler{s})
+	s.learnLDAPClient()
+	return used
+}
+
+// ldapDatagram takes a datagram of CLDAP, MS-ADTS 6.3.3.
+func (s *shard) ldapDatagram(f *flow, dir stream.Dir, b []byte) {
+	if f.ldap == nil {
+		f.ldap = s.newLDAP()
+	}
+	if s.cut {
+		f.ldap.conn.Cut(int(dir), b, s.point(), ldapHandler{s})
+	} else {
+		f.ldap.conn.Datagram(int(dir), b, s.point(), ldapHandler{s})
+	}
+	s.learnLDAPClient()
+}
+
+// learnLDAPClient is learnClient for LDAP.
+func (s *shard) learnLDAPClient() {
+	f := s.cur
+	if f.sure {
+		return
+	}
+	if side, known := f.ldap.conn.Client(); known && stream.Dir(side) != f.client {
+		s.setClient(f, stream.Dir(side), false)
+	}
+}
+
+func (s *shard) newLDAP() *directory {
+	if n := len(s.ldaps); n > 0 {
+		d := s.ldaps[n-1]
+		s.ldaps = s.ldaps[:n-1]
+		return d
+	}
+	d := &directory{caller: auth.Nobody}
+	d.conn.Reset(&s.limits.ldap)
+	return d
+}
+
+// freeLDAP takes a connection back, as freeAssociation does.
+func (s *shard) freeLDAP(d *directory) {
+	if len(s.ldaps) < maxFreeAssocs {
+		d.conn.Reset(&s.limits.ldap)
+		d.exchange.Reset(auth.NoMechanism)
+		d.begun, d.caller = false, auth.Nobody
+		s.ldaps = append(s.ldaps, d)
+	}
+}
+
+// ldapHandler is the shard as ldap.Handler sees it.
+type ldapHandler struct{ *shard }
+
+// Message meets ldap.Handler.
+func (h ldapHandler) Message(side int, m *ldap.Message) {
+	h.learnLDAPClient()
+	h.ldapMessage.Message = m
+	h.emit(&h.ldapMessage, stream.Dir(side))
+}
+
+// Token meets ldap.Handler.
+func (h ldapHandler) Token(fromClient bool, mechanism string, b []byte) {
+	h.learnLDAPClient()
+	d := h.cur.ldap
+	if !d.begun {
+		d.exchange.Reset(ldapMechanism(mechanism))
+		d.begun = true
+	}
+	if a := d.exchange.Token(fromClient, b); a != 0 {
+		h.tell(ProtoNTLMSSP, a.String(), false, 0, h.way(fromClient))
+	}
+}
+
+// ldapMechanism is what the name of a SASL mechanism says that its tokens are.
+func ldapMechanism(name string) auth.Mechanism {
+	switch name {
+	case "GSS-SPNEGO":
+		return auth.Negotiate
+	case "GSSAPI":
+		return auth.Kerberos
+	case "NTLM", "sicily":
+		return auth.NTLM
+	}
+	return auth.OtherMechanism
+}
+
+// Bind meets ldap.Handler.
+func (h ldapHandler) Bind(b *ldap.Bind) {
+	h.learnLDAPClient()
+	d := h.cur.ldap
+	e := &h.ldapBind
+	*e = LDAPBind{
+		Ask: position(b.Request), Name: b.Name, Mechanism: b.Mechanism,
+		Caller: bindCaller(d, b), Result: uint32(b.Result),
+	}
+	switch b.Kind {
+	case ldap.UnauthenticatedBind:
+		e.Method = LDAPUnauthenticated
+	case ldap.SimpleBind:
+		e.Method = LDAPSimple
+	case ldap.SASLBind:
+		e.Method = LDAPSASL
+	case ldap.SicilyBind:
+		e.Method = LDAPSicily
+	case ldap.UnknownBind:
+		e.Method = LDAPUnknown
+	}
+	switch b.Outcome {
+	case ldap.Accepted:
+		e.Outcome = Accepted
+		d.caller = e.Caller
+		if e.Caller.Kind == auth.Anonymous {
+			d.conn.Identify(ldap.Anonymous)
+		}
+	case ldap.Refused:
+		e.Outcome = Rejected
+	case ldap.Unanswered, ldap.Unfinished:
+		e.Outcome = Unanswered
+	}
+	d.begun = false
+	h.emit(e, h.cur.client^1)
+}
+
+// bindCaller is the verdict on who a bind is of.
+func bindCaller(d *directory, b *ldap.Bind) *auth.Caller {
+	var who auth.Caller
+	switch b.Kind {
+	case ldap.AnonymousBind:
+		who = auth.Caller{Kind: auth.Anonymous, Mechanism: auth.Simple, Evidence: auth.LDAPAnonymous}
+	case ldap.UnauthenticatedBind:
+		who = auth.Caller{Kind: auth.Anonymous, Mechanism: auth.Simple, User: b.Name, Evidence: auth.LDAPUnauthenticated}
+	case ldap.SimpleBind:
+		who = auth.Caller{Kind: auth.Named, Mechanism: auth.Simple, User: b.Name}
+	default:
+		who = auth.Caller{Mechanism: saslMechanism(b.Mechanism)}
+		if d.begun {
+			who = *d.exchange.Caller()
+		}
+	}
+	switch b.Outcome {
+	case ldap.Accepted:
+		who.Accepted = auth.Yes
+	case ldap.Refused:
+		who.Accepted = auth.No
+	}
+	return &who
+}
+
+// saslMechanism is what a SASL mechanism is of which no token is read.
+func saslMechanism(name string) auth.Mechanism {
+	switch name {
+	case "EXTERNAL":
+		return auth.External
+	case "DIGEST-MD5":
+		return auth.Digest
+	}
+	return ldapMechanism(name)
+}
+
+// Search meets ldap.Handler.
+func (h ldapHandler) Search(x *ldap.Search) {
+	h.learnLDAPClient()
+	e := &h.ldapSearch
+	*e = LDAPSearch{
+		Ask: position(x.Request), Base: x.Base, Scope: uint8(x.Scope),
+		RootDSE: x.RootDSE, NetlogonPing: x.NetlogonPing, Entries: x.Entries, Result: uint32(x.Result),
+	}
+	switch x.Identity {
+	case ldap.Anonymous:
+		e.Caller = auth.Unbound
+		if d := h.cur.ldap; d.caller.Kind == auth.Anonymous {
+			e.Caller = d.caller
+		}
+	case ldap.Authenticated:
+		e.Caller = h.cur.ldap.caller
+	default:
+		e.Caller = auth.Nobody
+	}
+	switch {
+	case x.Outcome == ldap.Answered && x.HasResult && x.Result != 0:
+		e.Outcome = Refused
+	case x.Outcome == ldap.Answered:
+		e.Outcome = Answered
+	case x.Outcome == ldap.Unanswered:
+		e.Outcome = Unanswered
+	}
+	h.emit(e, h.cur.client^1)
+}
+
+// Opaque meets ldap.Handler.
+func (h ldapHandler) Opaque(why ldap.Opaque) {
+	h.opaque.Protocol, h.opaque.What = ProtoLDAP, why.String()
+	h.emit(&h.opaque, h.cur.client)
+}
+
+// Anomaly meets ldap.Handler.
+func (h ldapHandler) Anomaly(side int, a ldap.Anomaly, offset int) {
+	h.tell(ProtoLDAP, a.String(), a.Evasive(), offset, stream.Dir(side))
+}
