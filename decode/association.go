@@ -45,29 +45,9 @@ func (a *association) context(id uint32) *security {
 	return nil
 }
 
-// mechanism is what the type of a verifier says that its token is.
-func mechanism(t dcerpc.AuthType) auth.Mechanism {
-	switch t {
-	case dcerpc.AuthNone:
-		return auth.NoMechanism
-	case dcerpc.AuthSPNEGO:
-		return auth.Negotiate
-	case dcerpc.AuthNTLM:
-		return auth.NTLM
-	case dcerpc.AuthKerberos:
-		return auth.Kerberos
-	case dcerpc.AuthNetlogon:
-		return auth.Netlogon
-	case dcerpc.AuthSchannel:
-		return auth.Schannel
-	case dcerpc.AuthDigest:
-		return auth.Digest
-	}
-	return auth.OtherMechanism
-}
-
-// token takes the token of a bind, an alter_context, an answer, or an auth3.
-func (a *association) token(p *dcerpc.PDU, at Position) auth.Anomaly {
+// securityOf gives the security context that the token of a PDU belongs to. It
+// begins with a bind or alter_context.
+func (a *association) securityOf(p *dcerpc.PDU, at Position) *security {
 	fromClient, _ := p.Type.FromClient()
 	c := a.context(p.Auth.ContextID)
 	begins := p.Type == dcerpc.TypeBind || p.Type == dcerpc.TypeAlterContext
@@ -77,12 +57,12 @@ func (a *association) token(p *dcerpc.PDU, at Position) auth.Anomaly {
 		}
 		a.security = append(a.security, security{id: p.Auth.ContextID, kind: p.Auth.Type, level: p.Auth.Level})
 		c = &a.security[len(a.security)-1]
-		c.exchange.Reset(mechanism(p.Auth.Type))
+		c.exchange.Reset(auth.AuthType(uint8(p.Auth.Type)))
 	}
 	if fromClient {
 		c.ask, c.level = at, p.Auth.Level
 	}
-	return c.exchange.Token(fromClient, p.Auth.Value)
+	return c
 }
 
 // caller gives who makes a call. A verifier names its security context. Without
@@ -141,6 +121,37 @@ func (s *shard) freeAssociation(a *association) {
 		a.reset(Association{}, &s.limits.rpc)
 		s.assocs = append(s.assocs, a)
 	}
+}
+
+// token gives a token to the authentication that it is of. Carrier is what
+// carries it.
+func (s *shard) token(x *auth.Exchange, carrier Protocol, fromClient bool, b []byte) {
+	x.Share(&s.tokens)
+	a := x.Token(fromClient, b)
+	dir := s.way(fromClient)
+	if s.limits.messages {
+		e := &s.tokenMessage
+		e.Carrier, e.Tokens = carrier, &s.tokens
+		e.Association = Association{}
+		if carrier == ProtoDCERPC {
+			e.Association = s.assoc.Association
+		}
+		s.emit(e, dir)
+	}
+	if a != 0 {
+		s.tell(tokenProtocol(a), a.String(), a.Evasive(), 0, dir)
+	}
+}
+
+// tokenProtocol gives whose anomaly it is.
+func tokenProtocol(a auth.Anomaly) Protocol {
+	switch a.Protocol() {
+	case "spnego":
+		return ProtoSPNEGO
+	case "kerberos":
+		return ProtoKerberos
+	}
+	return ProtoNTLMSSP
 }
 
 // settle notes what a call's answer says of the authentication that it stands

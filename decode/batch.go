@@ -8,6 +8,7 @@ import (
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/packet"
 	"kmswatch/decode/stream"
+	"kmswatch/decode/stub"
 )
 
 // Sizes of a batch: large enough that handing it over costs nothing a frame,
@@ -265,6 +266,7 @@ type eventList struct {
 	searches  arena[LDAPSearch]
 	tickets   arena[KerberosReply]
 	opaques   arena[Opaque]
+	arguments arena[stub.Arguments]
 }
 
 // reset makes the list empty. Binds and messages of unusual size are let go, or
@@ -285,7 +287,7 @@ func (l *eventList) reset() {
 	l.binds.used, l.calls.used, l.exchanges.used, l.lookups.used = 0, 0, 0, 0
 	l.updates.used, l.foreigns.used, l.anomalies.used, l.flowEnds.used = 0, 0, 0, 0
 	l.auths.used, l.sessions.used, l.trees.used, l.pipes.used = 0, 0, 0, 0
-	l.endpoints.used, l.ldapBinds.used, l.searches.used, l.tickets.used, l.opaques.used = 0, 0, 0, 0, 0
+	l.endpoints.used, l.ldapBinds.used, l.searches.used, l.tickets.used, l.opaques.used, l.arguments.used = 0, 0, 0, 0, 0, 0
 }
 
 // keptItems is how many context items, and how many syntaxes of each, an unused
@@ -313,7 +315,11 @@ func (l *eventList) Handle(e Event) {
 		c.Secondary = append(secondary[:0], e.Secondary...)
 		l.add(c)
 	case *Call:
-		l.add(l.calls.keep(e))
+		c := l.calls.keep(e)
+		if e.Arguments != nil {
+			c.Arguments = l.arguments.keep(e.Arguments)
+		}
+		l.add(c)
 	case *KMSExchange:
 		l.add(l.exchanges.keep(e))
 	case *SRVLookup:

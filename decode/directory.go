@@ -81,25 +81,10 @@ func (h ldapHandler) Token(fromClient bool, mechanism string, b []byte) {
 	h.learnLDAPClient()
 	d := h.cur.ldap
 	if !d.begun {
-		d.exchange.Reset(ldapMechanism(mechanism))
+		d.exchange.Reset(saslMechanism(mechanism))
 		d.begun = true
 	}
-	if a := d.exchange.Token(fromClient, b); a != 0 {
-		h.tell(ProtoNTLMSSP, a.String(), false, 0, h.way(fromClient))
-	}
-}
-
-// ldapMechanism is what the name of a SASL mechanism says that its tokens are.
-func ldapMechanism(name string) auth.Mechanism {
-	switch name {
-	case "GSS-SPNEGO":
-		return auth.Negotiate
-	case "GSSAPI":
-		return auth.Kerberos
-	case "NTLM", "sicily":
-		return auth.NTLM
-	}
-	return auth.OtherMechanism
+	h.token(&d.exchange, ProtoLDAP, fromClient, b)
 }
 
 // Bind meets ldap.Handler.
@@ -109,7 +94,7 @@ func (h ldapHandler) Bind(b *ldap.Bind) {
 	e := &h.ldapBind
 	*e = LDAPBind{
 		Ask: position(b.Request), Name: b.Name, Mechanism: b.Mechanism,
-		Caller: bindCaller(d, b), Result: uint32(b.Result),
+		Caller: binder(d, b), Result: uint32(b.Result),
 	}
 	switch b.Kind {
 	case ldap.UnauthenticatedBind:
@@ -139,40 +124,32 @@ func (h ldapHandler) Bind(b *ldap.Bind) {
 	h.emit(e, h.cur.client^1)
 }
 
-// bindCaller is the verdict on who a bind is of.
-func bindCaller(d *directory, b *ldap.Bind) *auth.Caller {
-	var who auth.Caller
+// binder is the verdict on who a bind is of.
+func binder(d *directory, b *ldap.Bind) *auth.Caller {
+	x := &d.exchange
 	switch b.Kind {
-	case ldap.AnonymousBind:
-		who = auth.Caller{Kind: auth.Anonymous, Mechanism: auth.Simple, Evidence: auth.LDAPAnonymous}
-	case ldap.UnauthenticatedBind:
-		who = auth.Caller{Kind: auth.Anonymous, Mechanism: auth.Simple, User: b.Name, Evidence: auth.LDAPUnauthenticated}
-	case ldap.SimpleBind:
-		who = auth.Caller{Kind: auth.Named, Mechanism: auth.Simple, User: b.Name}
+	case ldap.AnonymousBind, ldap.UnauthenticatedBind, ldap.SimpleBind:
+		x.Simple([]byte(b.Name), b.Kind == ldap.SimpleBind)
 	default:
-		who = auth.Caller{Mechanism: saslMechanism(b.Mechanism)}
-		if d.begun {
-			who = *d.exchange.Caller()
+		if !d.begun {
+			x.Reset(saslMechanism(b.Mechanism))
 		}
 	}
 	switch b.Outcome {
 	case ldap.Accepted:
-		who.Accepted = auth.Yes
+		x.Accept(true)
 	case ldap.Refused:
-		who.Accepted = auth.No
+		x.Accept(false)
 	}
-	return &who
+	return x.Caller()
 }
 
-// saslMechanism is what a SASL mechanism is of which no token is read.
+// saslMechanism is what the name of a mechanism says that its tokens are.
 func saslMechanism(name string) auth.Mechanism {
-	switch name {
-	case "EXTERNAL":
-		return auth.External
-	case "DIGEST-MD5":
-		return auth.Digest
+	if name == "sicily" {
+		return auth.NTLM
 	}
-	return ldapMechanism(name)
+	return auth.SASL([]byte(name))
 }
 
 // Search meets ldap.Handler.

@@ -7,6 +7,7 @@ import (
 	"kmswatch/decode/dns"
 	"kmswatch/decode/kms"
 	"kmswatch/decode/ncadg"
+	"kmswatch/decode/stub"
 )
 
 // Kind tells the events apart without a type switch.
@@ -210,7 +211,11 @@ type Call struct {
 	Status     uint32      // fault status; valid iff Faulted or Rejected
 	RequestLen int         // stub bytes of all fragments
 	ReplyLen   int
-	Fragments  [2]int // PDUs of request and of response
+	Fragments  [2]int          // PDUs of request and of response
+	Arguments  *stub.Arguments // what was read of the request; nil where nothing is read of the operation
+	Returned   bool            // Return is there: of an operation whose arguments are read, Answered
+	Return     uint32          // the operation's own result: a Win32 error, NTSTATUS or HRESULT
+	Failed     bool            // valid iff Returned: Return is an error
 }
 
 // KMSMessage is a KMS request or response, with Config.Messages only.
@@ -317,6 +322,7 @@ const (
 	ProtoKerberos
 	ProtoLDAP
 	ProtoEPM
+	ProtoStub // the arguments of an operation
 )
 
 func (p Protocol) String() string {
@@ -327,9 +333,11 @@ func (p Protocol) String() string {
 }
 
 // overRPC tells whether anomalies of the protocol are those of an association.
-func (p Protocol) overRPC() bool { return p == ProtoDCERPC || p == ProtoKMS || p == ProtoEPM }
+func (p Protocol) overRPC() bool {
+	return p == ProtoDCERPC || p == ProtoKMS || p == ProtoEPM || p == ProtoStub
+}
 
-var protocolNames = [...]string{"packet", "tcp", "dcerpc", "kms", "dns", "smb", "ntlmssp", "spnego", "kerberos", "ldap", "epm"}
+var protocolNames = [...]string{"packet", "tcp", "dcerpc", "kms", "dns", "smb", "ntlmssp", "spnego", "kerberos", "ldap", "epm", "stub"}
 
 // head gives each event its Head method.
 type head struct{ h Head }

@@ -178,6 +178,14 @@ type LDAPMessage struct {
 	Message *ldap.Message
 }
 
+// Token is a token of an authentication, with Config.Messages only.
+type Token struct {
+	head
+	Association          // iff Carrier is ProtoDCERPC
+	Carrier     Protocol // ProtoSMB, ProtoDCERPC or ProtoLDAP
+	Tokens      *auth.Tokens
+}
+
 // KerberosMessage is one Kerberos message, with Config.Messages only.
 type KerberosMessage struct {
 	head
@@ -196,4 +204,5 @@ func (*KerberosReply) Kind() Kind   { return KindKerberosReply }
 func (*Opaque) Kind() Kind          { return KindOpaque }
 func (*SMBMessage) Kind() Kind      { return KindSMBMessage }
 func (*LDAPMessage) Kind() Kind     { return KindLDAPMessage }
+func (*Token) Kind() Kind           { return KindToken }
 func (*KerberosMessage) Kind() Kind { return KindKerberosMessage }

@@ -75,6 +75,17 @@ func render(e decode.Event, start int64) string {
 		}
 		auth(&b, &e.Auth)
 		by(&b, &e.Association)
+		if a := e.Arguments; a != nil {
+			fmt.Fprintf(&b, " %s", a.Kind)
+			for _, text := range []string{a.Server, a.Path, a.Account, a.Computer, a.Service, a.Task, a.Command, a.Key} {
+				if text != "" {
+					fmt.Fprintf(&b, " %.40q", text)
+				}
+			}
+		}
+		if e.Returned {
+			fmt.Fprintf(&b, " return=%#x", e.Return)
+		}
 	case *decode.KMSExchange:
 		fmt.Fprintf(&b, "kms %s", e.Outcome)
 		if e.Status != 0 {

@@ -5,6 +5,7 @@ import (
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/kms"
 	"kmswatch/decode/stream"
+	"kmswatch/decode/stub"
 )
 
 // associationOf gives the association that a flow itself is.
@@ -57,11 +58,10 @@ func (s *shard) PDU(side int, p *dcerpc.PDU, iface dcerpc.Syntax, known bool) {
 }
 
 // Verifier meets dcerpc.Handler.
-func (s *shard) Verifier(side int, p *dcerpc.PDU) {
+func (s *shard) Verifier(_ int, p *dcerpc.PDU) {
 	s.learnRPCClient()
-	if a := s.assoc.token(p, s.pos); a != 0 {
-		s.tell(ProtoNTLMSSP, a.String(), false, 0, s.dirOf(side))
-	}
+	fromClient, _ := p.Type.FromClient()
+	s.token(&s.assoc.securityOf(p, s.pos).exchange, ProtoDCERPC, fromClient, p.Auth.Value)
 }
 
 // Negotiation meets dcerpc.Handler.
@@ -138,12 +138,37 @@ func (s *shard) Call(c *dcerpc.Call) {
 	default:
 		e.Outcome = Unknown
 	}
+	e.Arguments, e.Returned, e.Return, e.Failed = nil, false, 0, false
+	if c.RequestStub != nil && c.Known {
+		s.arguments(e, c)
+	}
 	if s.isKMS(c) {
 		s.kmsExchange(c, e.Outcome)
 	}
 	s.emit(e, f.client^1)
 	if c.Known && c.Interface.UUID == dcerpc.EPMapper && c.ReplyStub != nil {
 		s.endpoints(c)
+	}
+}
+
+// arguments reads what rules want to know of a call.
+func (s *shard) arguments(e *Call, c *dcerpc.Call) {
+	u := c.Interface.UUID
+	if stub.Wanted(u, c.Opnum) == 0 {
+		return
+	}
+	// A stub that breaks its form is an attack's as likely as not, and is told of
+	// with what could be read.
+	if a := s.args.Decode(u, c.Opnum, c.RequestStub, c.NDR64, c.BigEndian); a != 0 {
+		s.anomaly.Ask = e.Request
+		s.tell(ProtoStub, a.String(), false, 0, s.cur.client)
+		s.anomaly.Ask = Position{}
+	}
+	e.Arguments = &s.args
+	if c.ReplyStub != nil && e.Outcome == Answered {
+		var r stub.Result
+		r.Decode(u, c.Opnum, c.ReplyStub, c.ReplyLen, c.ReplyBig)
+		e.Returned, e.Return, e.Failed = r.HasStatus, r.Status, r.Failed
 	}
 }
 

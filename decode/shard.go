@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"net/netip"
 
+	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
 	"kmswatch/decode/epm"
@@ -17,6 +18,7 @@ import (
 	"kmswatch/decode/packet"
 	"kmswatch/decode/smb"
 	"kmswatch/decode/stream"
+	"kmswatch/decode/stub"
 )
 
 // mix folds 128 bits into 64, each bit of the result depending on all.
@@ -90,7 +92,7 @@ func wantedStub(iface dcerpc.UUID, opnum uint16) int {
 	case iface == dcerpc.EPMapper:
 		return epm.Wanted(opnum)
 	}
-	return 0
+	return stub.Wanted(iface, opnum)
 }
 
 // carries is what a flow was found to carry.
@@ -156,6 +158,9 @@ type scratch struct {
 	pipeOpen      PipeOpen
 	opaque        Opaque
 	smbMessage    SMBMessage
+	args          stub.Arguments
+	tokens        auth.Tokens
+	tokenMessage  Token
 	ldapMessage   LDAPMessage
 	ldapBind      LDAPBind
 	ldapSearch    LDAPSearch

@@ -95,9 +95,7 @@ func (h smbHandler) Token(x *smb.Session, fromClient bool, b []byte) {
 		c.exchange.Reset(auth.Negotiate)
 		c.begun = true
 	}
-	if a := c.exchange.Token(fromClient, b); a != 0 {
-		h.tell(ProtoNTLMSSP, a.String(), false, 0, h.way(fromClient))
-	}
+	h.token(&c.exchange, ProtoSMB, fromClient, b)
 }
 
 // Session meets smb.Handler.
@@ -159,44 +157,25 @@ func dialect(x *smb.Session, n *smb.Negotiation) string {
 	return ""
 }
 
-// sessionCaller is the verdict on who a session belongs to: the tokens, what the
-// server says, or the names and passwords of LANMAN's time.
+// sessionCaller is the verdict on who a session belongs to: the tokens and what
+// the server says, or the names and passwords of LANMAN's time.
 func sessionCaller(c *smbCaller, x *smb.Session) *auth.Caller {
-	var who auth.Caller
-	switch {
-	case c.begun:
-		who = *c.exchange.Caller()
-	case x.ExtendedSec:
-		who = *auth.Nobody
-	default:
-		who = auth.Caller{Kind: auth.Named, Mechanism: auth.LanMan, Domain: x.Domain, User: x.Account}
-		if x.Account == "" {
-			who.Evidence |= auth.EmptyUser
-		}
-		if x.NTLength == 0 && (x.LMLength == 0 || x.LMZero) {
-			who.Evidence |= auth.EmptyResponse
-		}
-		if who.Evidence&auth.EmptyUser != 0 {
-			who.Kind = auth.Anonymous
-		}
+	if !c.begun && !x.ExtendedSec {
+		c.exchange.LanMan(x.Domain, x.Account, x.NTLength == 0 && (x.LMLength == 0 || x.LMZero))
 	}
 	switch x.State {
 	case smb.Granted:
-		who.Accepted = auth.Yes
-	case smb.Refused:
-		who.Accepted = auth.No
-	}
-	if x.State == smb.Granted && x.Null {
-		who.Kind = auth.Anonymous
-		who.Evidence |= auth.NullSession
-	}
-	if x.State == smb.Granted && x.Guest {
-		who.Evidence |= auth.GuestSession
-		if who.Kind != auth.Anonymous {
-			who.Kind = auth.Guest
+		c.exchange.Accept(true)
+		if x.Null {
+			c.exchange.Note(auth.NullSession)
 		}
+		if x.Guest {
+			c.exchange.Note(auth.GuestSession)
+		}
+	case smb.Refused:
+		c.exchange.Accept(false)
 	}
-	return &who
+	return c.exchange.Caller()
 }
 
 // Tree meets smb.Handler.

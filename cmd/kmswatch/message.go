@@ -44,6 +44,7 @@ type message struct {
 	KMS       *kmsMessage       `json:"kms,omitempty"`
 	DNS       *dnsMessage       `json:"dns,omitempty"`
 	SMB       *smbMessage       `json:"smb,omitempty"`
+	LDAP      *ldapMessage      `json:"ldap,omitempty"`
 	Kerberos  *kerberosMessage  `json:"kerberos,omitempty"`
 	Anomaly   string            `json:"anomaly,omitempty"`
 	Offset    *int              `json:"offset,omitempty"`
@@ -191,6 +192,9 @@ func newMessage(e decode.Event) (*message, bool) {
 		if e.Message.Pipe != nil {
 			m.Pipe = e.Message.Pipe.Name
 		}
+	case *decode.LDAPMessage:
+		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "ldap"
+		m.LDAP = newLDAPMessage(e.Message)
 	case *decode.KerberosMessage:
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "kerberos"
 		m.Kerberos = newKerberosMessage(e.Message)
