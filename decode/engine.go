@@ -4,6 +4,7 @@ import (
 	"kmswatch/capture"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/packet"
+	"kmswatch/decode/rpch"
 	"kmswatch/decode/smb"
 	"kmswatch/decode/stream"
 )
@@ -220,7 +221,9 @@ func (e *Engine) wantTCP(f *capture.Frame, p *packet.Packet) bool {
 }
 
 // begins tells whether a segment may begin what is decoded on any port.
-func begins(b []byte) bool { return dcerpc.Probe(b) != dcerpc.No || smb.Probe(b) != smb.No }
+func begins(b []byte) bool {
+	return dcerpc.Probe(b) != dcerpc.No || smb.Probe(b) != smb.No || rpch.Probe(b) != dcerpc.No
+}
 
 // replayHandshake gives the shard the handshake that went before the first PDU
 // of a flow, so that the flow is not taken for one in mid-stream.

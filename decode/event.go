@@ -40,6 +40,7 @@ const (
 	KindLDAPMessage
 	KindKerberosMessage
 	KindToken
+	KindRTSMessage
 	Kinds int = iota // how many there are
 )
 
@@ -323,6 +324,7 @@ const (
 	ProtoLDAP
 	ProtoEPM
 	ProtoStub // the arguments of an operation
+	ProtoHTTP // ncacn_http
 )
 
 func (p Protocol) String() string {
@@ -337,7 +339,7 @@ func (p Protocol) overRPC() bool {
 	return p == ProtoDCERPC || p == ProtoKMS || p == ProtoEPM || p == ProtoStub
 }
 
-var protocolNames = [...]string{"packet", "tcp", "dcerpc", "kms", "dns", "smb", "ntlmssp", "spnego", "kerberos", "ldap", "epm", "stub"}
+var protocolNames = [...]string{"packet", "tcp", "dcerpc", "kms", "dns", "smb", "ntlmssp", "spnego", "kerberos", "ldap", "epm", "stub", "ncacn_http"}
 
 // head gives each event its Head method.
 type head struct{ h Head }

@@ -7,6 +7,7 @@ import (
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/ldap"
+	"kmswatch/decode/rpch"
 	"kmswatch/decode/smb"
 )
 
@@ -182,8 +183,16 @@ type LDAPMessage struct {
 type Token struct {
 	head
 	Association          // iff Carrier is ProtoDCERPC
-	Carrier     Protocol // ProtoSMB, ProtoDCERPC or ProtoLDAP
+	Carrier     Protocol // ProtoSMB, ProtoDCERPC, ProtoLDAP or ProtoHTTP
 	Tokens      *auth.Tokens
+}
+
+// RTSMessage is a PDU that steers the channels of ncacn_http, with
+// Config.Messages only.
+type RTSMessage struct {
+	head
+	Association
+	RTS *rpch.RTS
 }
 
 // KerberosMessage is one Kerberos message, with Config.Messages only.
@@ -205,4 +214,5 @@ func (*Opaque) Kind() Kind          { return KindOpaque }
 func (*SMBMessage) Kind() Kind      { return KindSMBMessage }
 func (*LDAPMessage) Kind() Kind     { return KindLDAPMessage }
 func (*Token) Kind() Kind           { return KindToken }
+func (*RTSMessage) Kind() Kind      { return KindRTSMessage }
 func (*KerberosMessage) Kind() Kind { return KindKerberosMessage }

@@ -16,6 +16,7 @@ import (
 	"kmswatch/decode/ldap"
 	"kmswatch/decode/ncadg"
 	"kmswatch/decode/packet"
+	"kmswatch/decode/rpch"
 	"kmswatch/decode/smb"
 	"kmswatch/decode/stream"
 	"kmswatch/decode/stub"
@@ -105,6 +106,7 @@ const (
 	carriesKerberos
 	carriesSMB
 	carriesLDAP
+	carriesHTTP
 	carriesForeign // not DCE/RPC, on a KMS port; told once
 	nothing        // the flow is over
 )
@@ -124,6 +126,7 @@ type flow struct {
 	conn    stream.Conn
 	assoc   *association // iff carriesRPC
 	smb     *smbFlow     // iff carriesSMB
+	http    *httpFlow    // iff carriesHTTP
 	ldap    *directory   // iff carriesLDAP
 	conv    *ncadg.Conv  // iff it carries connectionless DCE/RPC
 	queries []query      // DNS questions, oldest first
@@ -158,6 +161,7 @@ type scratch struct {
 	pipeOpen      PipeOpen
 	opaque        Opaque
 	smbMessage    SMBMessage
+	rtsMessage    RTSMessage
 	args          stub.Arguments
 	tokens        auth.Tokens
 	tokenMessage  Token
@@ -443,6 +447,8 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 			}
 		}
 		return used
+	case carriesHTTP:
+		return s.http(f, dir, b)
 	case carriesLDAP:
 		used := s.ldap(f, dir, b, boundary)
 		if s.cut && dir == s.dir {
@@ -466,7 +472,8 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	if !boundary && !whole && !isDNS {
 		return true
 	}
-	rpc, messages, tickets, directories := dcerpc.Probe(b), smb.Probe(b), kerberos.Probe(b), ldap.Probe(b)
+	rpc, http, messages := dcerpc.Probe(b), rpch.Probe(b), smb.Probe(b)
+	tickets, directories := kerberos.Probe(b), ldap.Probe(b)
 	switch {
 	case rpc == dcerpc.Match:
 		f.carries = carriesRPC
@@ -481,9 +488,11 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 		if s.kms.has(f.Server.Port) && whole {
 			s.tellForeign(b, dir)
 		}
+	case http == dcerpc.Match:
+		s.beginHTTP(f)
 	case tickets == kerberos.Match:
 		f.carries = carriesKerberos
-	case rpc == dcerpc.More || messages == smb.More || tickets == kerberos.More:
+	case rpc == dcerpc.More || http == dcerpc.More || messages == smb.More || tickets == kerberos.More:
 		return false
 	case onLDAPPort(&f.key) && directories == ldap.Match:
 		f.carries = carriesLDAP
@@ -517,6 +526,10 @@ func (s *shard) Gap(dir stream.Dir, n int64) {
 		s.assoc.rpc.Gap(int(dir), s.point(), rpcHandler{s})
 	case carriesSMB:
 		s.cur.smb.conn.Gap(int(dir), n, s.point(), smbHandler{s})
+	case carriesHTTP:
+		s.assoc = s.cur.assoc
+		s.cur.http.conn.Gap(int(dir), n)
+		s.assoc.rpc.Gap(int(dir), s.point(), rpcHandler{s})
 	case carriesLDAP:
 		s.cur.ldap.conn.Gap(int(dir), s.point(), ldapHandler{s})
 	}
@@ -619,6 +632,7 @@ func (s *shard) end(f *flow, why EndReason) {
 		s.freeAssociation(f.assoc)
 		f.assoc = nil
 	}
+	f.http = nil
 	if f.smb != nil {
 		f.smb.conn.End(s.point(), over, smbHandler{s})
 		s.freeSMB(f.smb)

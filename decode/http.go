@@ -1,0 +1,84 @@
+package decode
+
+import (
+	"kmswatch/decode/auth"
+	"kmswatch/decode/rpch"
+	"kmswatch/decode/stream"
+)
+
+// httpFlow is a flow of ncacn_http: what stands before and between the PDUs.
+// The PDUs are those of the flow's association.
+type httpFlow struct {
+	conn     rpch.Conn
+	exchange auth.Exchange // of the HTTP headers
+	begun    bool
+}
+
+// http gives bytes to a flow of ncacn_http.
+func (s *shard) http(f *flow, dir stream.Dir, b []byte) int {
+	s.assoc = f.assoc
+	pdus := f.assoc.rpc.PDUs()
+	used := f.http.conn.Data(int(dir), b, httpHandler{s})
+	s.stats.PDUs += f.assoc.rpc.PDUs() - pdus
+	if side, known := f.http.conn.Client(); known && !f.sure && stream.Dir(side) != f.client {
+		s.setClient(f, stream.Dir(side), false)
+	}
+	return used
+}
+
+// httpHandler is the shard as rpch.Handler sees it.
+type httpHandler struct{ *shard }
+
+// PDUs meets rpch.Handler.
+func (h httpHandler) PDUs(side int, b []byte, _ int) int {
+	return h.assoc.rpc.Data(side, b, true, h.point(), rpcHandler{h.shard})
+}
+
+// RTS meets rpch.Handler.
+func (h httpHandler) RTS(side int, r *rpch.RTS) {
+	if h.limits.messages {
+		h.rtsMessage.Association, h.rtsMessage.RTS = h.assoc.Association, r
+		h.emit(&h.rtsMessage, stream.Dir(side))
+	}
+}
+
+// Message meets rpch.Handler.
+func (h httpHandler) Message(int, *rpch.Message) {}
+
+// Token meets rpch.Handler. Who asks the proxy is who asks on the association,
+// unless a verifier says otherwise.
+func (h httpHandler) Token(side int, scheme rpch.Scheme, b []byte) {
+	f := h.cur
+	x := &f.http.exchange
+	if !f.http.begun {
+		f.http.begun = true
+		x.Reset(httpMechanism(scheme))
+	}
+	client, known := f.http.conn.Client()
+	h.token(x, ProtoHTTP, !known || side == client, b)
+	h.assoc.Caller = x.Caller()
+}
+
+func httpMechanism(s rpch.Scheme) auth.Mechanism {
+	switch s {
+	case rpch.NTLM:
+		return auth.NTLM
+	case rpch.Negotiate:
+		return auth.Negotiate
+	case rpch.Kerberos:
+		return auth.Kerberos
+	}
+	return auth.OtherMechanism
+}
+
+// Anomaly meets rpch.Handler.
+func (h httpHandler) Anomaly(side int, a rpch.Anomaly, offset int) {
+	h.tell(ProtoHTTP, a.String(), false, offset, stream.Dir(side))
+}
+
+// beginHTTP makes a flow one of ncacn_http.
+func (s *shard) beginHTTP(f *flow) {
+	f.carries = carriesHTTP
+	f.http = new(httpFlow)
+	f.assoc = s.associationOf(f, TransportHTTP)
+}
