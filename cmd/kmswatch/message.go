@@ -46,6 +46,11 @@ type message struct {
 	SMB       *smbMessage       `json:"smb,omitempty"`
 	LDAP      *ldapMessage      `json:"ldap,omitempty"`
 	Kerberos  *kerberosMessage  `json:"kerberos,omitempty"`
+	Carrier   string            `json:"carrier,omitempty"`
+	SPNEGO    *spnegoMessage    `json:"spnego,omitempty"`
+	NTLM      *ntlmMessage      `json:"ntlmssp,omitempty"`
+	Netlogon  *netlogonMessage  `json:"netlogon,omitempty"`
+	RTS       *rtsMessage       `json:"rts,omitempty"`
 	Anomaly   string            `json:"anomaly,omitempty"`
 	Offset    *int              `json:"offset,omitempty"`
 	Guess     string            `json:"guess,omitempty"`
@@ -195,6 +200,14 @@ func newMessage(e decode.Event) (*message, bool) {
 	case *decode.LDAPMessage:
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "ldap"
 		m.LDAP = newLDAPMessage(e.Message)
+	case *decode.Token:
+		if e.Tokens.Layers == 0 {
+			return nil, false
+		}
+		m.addToken(e)
+	case *decode.RTSMessage:
+		m.Transport, m.Protocol, m.PDU = e.Transport.String(), "dcerpc", dcerpc.TypeRTS.String()
+		m.RTS = newRTSMessage(e.RTS)
 	case *decode.KerberosMessage:
 		m.Transport, m.Protocol = ipProtocol(h.Flow.Proto), "kerberos"
 		m.Kerberos = newKerberosMessage(e.Message)
