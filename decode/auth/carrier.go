@@ -1,12 +1,12 @@
 package auth
 
 // LanMan takes an SMB1 session setup that has names and responses, or a
-// password, in itself (MS-CIFS 2.2.4.53.1): the OEM and the Unicode one, of
-// which only whether they are empty is looked at.
-func (x *Exchange) LanMan(domain, user string, oem, unicode []byte) {
+// password, in itself (MS-CIFS 2.2.4.53.1). Empty tells that both passwords, the
+// OEM and the Unicode one, are nothing or a terminator.
+func (x *Exchange) LanMan(domain, user string, empty bool) {
 	x.Reset(LanMan)
 	x.now.Domain, x.now.User = domain, user
-	if blank(oem) && blank(unicode) {
+	if empty {
 		x.now.Evidence |= EmptyResponse
 	}
 	if user == "" {
@@ -15,9 +15,6 @@ func (x *Exchange) LanMan(domain, user string, oem, unicode []byte) {
 	x.steps = SeenNegotiate | SeenAuthenticate
 	x.judge()
 }
-
-// blank tells whether a response is none: nothing, or a terminator.
-func blank(b []byte) bool { return len(b) == 0 || len(b) == 1 && b[0] == 0 }
 
 // Simple takes an LDAP simple bind, RFC 4513 5.1, which may have a password.
 func (x *Exchange) Simple(dn []byte, password bool) {

@@ -259,10 +259,10 @@ func TestCarriersThatNameTheCaller(t *testing.T) {
 		do   func(*Exchange)
 		want Caller
 	}{
-		{"an SMB1 null session", func(x *Exchange) { x.LanMan("", "", []byte{0}, nil) }, Caller{Kind: Anonymous, Mechanism: LanMan, Evidence: EmptyResponse | EmptyUser}},
-		{"SMB1 with a response", func(x *Exchange) { x.LanMan("CORP", "bob", make([]byte, 24), make([]byte, 24)) }, Caller{Kind: Named, Mechanism: LanMan, Domain: "CORP", User: "bob"}},
-		{"SMB1 with a name alone", func(x *Exchange) { x.LanMan("", "bob", nil, nil) }, Caller{Kind: Named, Mechanism: LanMan, User: "bob", Evidence: EmptyResponse}},
-		{"SMB1 with a response alone", func(x *Exchange) { x.LanMan("", "", make([]byte, 24), nil) }, Caller{Mechanism: LanMan, Evidence: EmptyUser}},
+		{"an SMB1 null session", func(x *Exchange) { x.LanMan("", "", true) }, Caller{Kind: Anonymous, Mechanism: LanMan, Evidence: EmptyResponse | EmptyUser}},
+		{"SMB1 with a response", func(x *Exchange) { x.LanMan("CORP", "bob", false) }, Caller{Kind: Named, Mechanism: LanMan, Domain: "CORP", User: "bob"}},
+		{"SMB1 with a name alone", func(x *Exchange) { x.LanMan("", "bob", true) }, Caller{Kind: Named, Mechanism: LanMan, User: "bob", Evidence: EmptyResponse}},
+		{"SMB1 with a response alone", func(x *Exchange) { x.LanMan("", "", false) }, Caller{Mechanism: LanMan, Evidence: EmptyUser}},
 		{"LDAP with a password", func(x *Exchange) { x.Simple([]byte("cn=bob"), true) }, Caller{Kind: Named, Mechanism: Simple, User: "cn=bob"}},
 		{"LDAP without anything", func(x *Exchange) { x.Simple(nil, false) }, Caller{Kind: Anonymous, Mechanism: Simple, Evidence: LDAPAnonymous}},
 		{"LDAP with a name alone", func(x *Exchange) { x.Simple([]byte("cn=bob"), false) }, Caller{Kind: Anonymous, Mechanism: Simple, User: "cn=bob", Evidence: LDAPUnauthenticated}},
@@ -274,7 +274,7 @@ func TestCarriersThatNameTheCaller(t *testing.T) {
 			x.Accept(true)
 		}, Caller{Kind: Guest, Mechanism: NTLM, Domain: "CORP", User: "bob", Evidence: GuestSession, Accepted: Yes}},
 		{"trap 40: a null session that is let in as guest is a guest's", func(x *Exchange) {
-			x.LanMan("", "", nil, nil)
+			x.LanMan("", "", true)
 			x.Note(GuestSession)
 		}, Caller{Kind: Guest, Mechanism: LanMan, Evidence: EmptyResponse | EmptyUser | GuestSession}},
 		{"the server marks a session as null", func(x *Exchange) {
