@@ -491,7 +491,7 @@ func (c *Conn) message(side int, b []byte, hd *head, a Anomaly, at dcerpc.Point,
 	c.vote(side, hd.op, h)
 	if !c.cfg.Messages && (hd.op == SearchResultEntry || hd.op == SearchResultReference || hd.op == IntermediateResponse) {
 		if a != 0 {
-			h.Anomaly(side, a, 0)
+			c.once(side, a, h)
 		}
 		c.returned(side, hd, h)
 		return
@@ -503,7 +503,11 @@ func (c *Conn) message(side int, b []byte, hd *head, a Anomaly, at dcerpc.Point,
 	if c.cfg.Messages {
 		h.Message(side, m)
 	}
-	if m.Anomaly != 0 {
+	switch m.Anomaly {
+	case 0:
+	case BadMessageID: // all messages of a client that does so have one
+		c.once(side, m.Anomaly, h)
+	default:
 		h.Anomaly(side, m.Anomaly, 0)
 	}
 	switch m.Op {

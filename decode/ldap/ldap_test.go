@@ -167,6 +167,7 @@ func TestConnections(t *testing.T) {
 			`bind sasl ANONYMOUS "" accepted success legs 1 @1-2`,
 			`search "DC=x" baseObject (objectClass=*) []/0 by anonymous answered success entries 0 references 0 @3-4`,
 		}},
+		// Trap 36: NTLMSSP without SPNEGO, as LDAP carries it.
 		{"the three legs of sicily", func(a *talk) {
 			a.client(bind(1, "", tlv(0x89))).server(msg(1, BindResponse, enum(0), str("NTLM"), str("")))
 			a.client(bind(2, "NTLM", tlv(0x8a, []byte("NTLMSSP\x00\x01")))).server(msg(2, BindResponse, enum(0), str("NTLMSSP\x00\x02.."), str("")))
@@ -263,7 +264,7 @@ func TestConnections(t *testing.T) {
 			m := search(1, "DC=x", BaseObject, all)
 			a.client(tlv(0x30, id, m[5:])).server(tlv(0x30, id, result(1, SearchResultDone, 0)[5:]))
 		}, []string{
-			"0 anomaly bad-message-id", "1 anomaly bad-message-id",
+			"0 anomaly bad-message-id",
 			`search "DC=x" baseObject (objectClass=*) []/0 by anonymous answered success entries 0 references 0 @1-2`,
 		}},
 		{"a filter that is none hides no search", func(a *talk) {
