@@ -36,19 +36,22 @@ func (a *Assoc) offer(side int, p *PDU, at Point, h Handler) {
 	// The negotiation takes the PDU's contexts over and leaves it its own memory.
 	items, syntaxes := n.Contexts[:0], n.syntaxes[:0]
 	*n = Negotiation{
-		Alter:     p.Type == TypeAlterContext,
-		BigEndian: p.BigEndian,
-		Flags:     p.Flags,
-		CallID:    p.CallID,
-		Request:   at,
-		MaxXmit:   p.MaxXmit,
-		MaxRecv:   p.MaxRecv,
-		Group:     p.Group,
-		Contexts:  p.Contexts,
-		Auth:      p.Auth,
-		side:      uint8(side),
-		cut:       p.cut,
-		syntaxes:  p.syntaxes,
+		Alter:      p.Type == TypeAlterContext,
+		BigEndian:  p.BigEndian,
+		Flags:      p.Flags,
+		CallID:     p.CallID,
+		Request:    at,
+		MaxXmit:    p.MaxXmit,
+		MaxRecv:    p.MaxRecv,
+		Group:      p.Group,
+		AskedGroup: p.Group,
+		Cut:        p.cut,
+		Minor:      p.Minor,
+		Contexts:   p.Contexts,
+		Auth:       p.Auth,
+		side:       uint8(side),
+		cut:        p.cut,
+		syntaxes:   p.syntaxes,
 	}
 	n.Auth.Value = nil
 	n.missed = a.answered(side, p.CallID)
@@ -86,6 +89,8 @@ func (a *Assoc) answer(side int, p *PDU, at Point, h Handler) {
 	}
 	n := a.s.pending[i]
 	n.Answer, n.AnswerFlags, n.Secondary = at, p.Flags, p.Secondary
+	n.AnswerXmit, n.AnswerRecv, n.Results = p.MaxXmit, p.MaxRecv, len(p.Contexts)
+	n.Cut = n.Cut || p.cut
 	if p.Group != 0 {
 		n.Group = p.Group
 	}

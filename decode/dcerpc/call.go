@@ -43,6 +43,12 @@ type Negotiation struct {
 	Contexts    []ContextItem // as offered, with the answers; the answer to bind-time features is a NegotiateAck
 	Auth        Auth          // of the request; Value is nil
 	Secondary   []byte        // secondary address of the answer, without its NUL
+	Minor       uint8         // minor version of the request
+	AskedGroup  uint32        // association group id of the request; 0 asks for a new one
+	AnswerXmit  uint16        // of the bind_ack or alter_context_resp, bytes
+	AnswerRecv  uint16        // likewise
+	Results     int           // likewise, how many it has
+	Cut         bool          // the capture lacks the end of either: contexts and results may be missing
 
 	side     uint8 // of the request
 	missed   bool  // bytes of the answering side were lost since
