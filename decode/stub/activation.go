@@ -18,23 +18,23 @@ var (
 	instanceInfo      = dcerpc.MustUUID("000001ad-0000-0000-c000-000000000046")
 )
 
-// orpcThis reads an ORPCTHIS (MS-DCOM 2.2.13.3) and its extensions, in NDR32
-// whatever the stub is in (MS-DCOM 2.2).
+// orpcThis reads an ORPCTHIS (MS-DCOM 2.2.13.3) and its extensions.
 func (d *decoder) orpcThis() {
+	d.AlignSize()
 	d.U16() // version
 	d.U16()
 	d.U32() // flags
 	d.U32()
-	d.UUID()          // cid
-	if d.U32() == 0 { // extensions
+	d.UUID()               // cid
+	if d.Referent() == 0 { // extensions
 		return
 	}
 	d.U32() // size
 	d.U32()
-	if d.U32() == 0 { // extent
+	if d.Referent() == 0 { // extent
 		return
 	}
-	n := d.U32()
+	n := d.Count()
 	if n > maxExtents {
 		d.note(BadProperties)
 		d.Bytes(1 << 62) // what follows cannot be found
@@ -42,15 +42,15 @@ func (d *decoder) orpcThis() {
 	}
 	extents := 0
 	for range n {
-		if d.U32() != 0 {
+		if d.Referent() != 0 {
 			extents++
 		}
 	}
 	for range extents {
-		limit := d.U32()
+		limit := d.Count()
 		d.UUID()
 		d.U32()
-		d.Bytes(uint64(limit))
+		d.Bytes(limit)
 	}
 }
 

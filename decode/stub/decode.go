@@ -16,8 +16,7 @@ func (a *Arguments) Decode(iface dcerpc.UUID, opnum uint16, stub []byte, ndr64, 
 		return UnknownOperation
 	}
 	a.Kind = op.kind
-	var room [1024]byte
-	d := decoder{Reader: ndr.NewReader(stub, ndr64, big), a: a, text: room[:0]}
+	d := decoder{Reader: ndr.NewReader(stub, ndr64, big), a: a}
 	d.read(op.layout, opnum)
 	d.settle()
 	if !d.Ok() {
@@ -34,19 +33,18 @@ type decoder struct {
 	ndr.Reader
 	a       *Arguments
 	anomaly Anomaly // the first
-	text    []byte  // the strings, one after the other
-	spans   [maxSpans]span
+	kept    [maxKept]kept
 	n       int
-	hosted  bool // Host is among the spans
+	hosted  bool // Host is among what is kept
 }
 
-// span is where in the text a string is that belongs in a field.
-type span struct {
-	to         *string
-	start, end int
+// kept is a string of the stub and the field that it belongs in.
+type kept struct {
+	to   *string
+	text ndr.Text
 }
 
-const maxSpans = 8 // more than any operation has strings
+const maxKept = 8 // more than any operation has strings
 
 func (d *decoder) note(a Anomaly) {
 	if d.anomaly == 0 {
@@ -54,20 +52,19 @@ func (d *decoder) note(a Anomaly) {
 	}
 }
 
-// keep notes a string for a field.
+// keep notes a string for a field. A field that is given two gets them with a
+// space between.
 func (d *decoder) keep(to *string, t ndr.Text) {
 	if t.Illegal {
 		d.note(BadString)
 	}
-	if t.Len() == 0 || d.n == maxSpans {
+	if t.Len() == 0 || d.n == maxKept {
 		return
 	}
 	if t.Len() > MaxText {
 		d.a.Truncated = true
 	}
-	start := len(d.text)
-	d.text = t.Append(d.text, MaxText)
-	d.spans[d.n] = span{to, start, len(d.text)}
+	d.kept[d.n] = kept{to, t}
 	d.n++
 }
 
@@ -76,9 +73,24 @@ func (d *decoder) settle() {
 	if d.n == 0 {
 		return
 	}
-	all := string(d.text)
-	for _, s := range d.spans[:d.n] {
-		*s.to = all[s.start:s.end]
+	var room [1024]byte
+	text := room[:0]
+	var ends [maxKept]int
+	joined := func(i int) bool { return i > 0 && i < d.n && d.kept[i].to == d.kept[i-1].to }
+	for i := range d.n {
+		if joined(i) {
+			text = append(text, ' ')
+		}
+		text = d.kept[i].text.Append(text, MaxText)
+		ends[i] = len(text)
+	}
+	all := string(text)
+	start := 0
+	for i := range d.n {
+		if !joined(i + 1) {
+			*d.kept[i].to = all[start:ends[i]]
+			start = ends[i]
+		}
 	}
 }
 
@@ -264,24 +276,18 @@ func (d *decoder) read(l layout, opnum uint16) {
 		d.wide(&a.Other)
 	case layoutServer: // ServerName, or DcName
 		d.host(d.wide(&a.Server))
-	case layoutLink: // DfsEntryPath, ServerName, ShareName
-		d.path()
-		d.host(d.wide(&a.Server))
+	case layoutLink, layoutLinkUnique, layoutLinkOfDC, layoutLinkOfDCUnique: // DfsEntryPath, DcName, ServerName, ShareName
+		entry := d.wide(&a.Path)
+		if l == layoutLinkOfDC || l == layoutLinkOfDCUnique {
+			d.wide(&a.Computer)
+		}
+		if l == layoutLink || l == layoutLinkOfDC {
+			d.host(d.wide(&a.Server))
+		} else {
+			d.host(d.unique(&a.Server))
+		}
 		d.unique(&a.Other)
-	case layoutLinkUnique:
-		d.path()
-		d.host(d.unique(&a.Server))
-		d.unique(&a.Other)
-	case layoutLinkOfDC: // DfsEntryPath, DcName, ServerName, ShareName
-		d.path()
-		d.wide(&a.Computer)
-		d.host(d.wide(&a.Server))
-		d.unique(&a.Other)
-	case layoutLinkOfDCUnique:
-		d.path()
-		d.wide(&a.Computer)
-		d.host(d.unique(&a.Server))
-		d.unique(&a.Other)
+		d.shape(entry) // the server of the target goes before that of the namespace
 	case layoutTarget: // pDfsPath, pTargetPath
 		d.uniquePath()
 		d.remote(d.unique(&a.Other))

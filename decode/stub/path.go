@@ -95,24 +95,14 @@ func (d *decoder) keepCommand(xml ndr.Text) {
 	}
 	command := element(xml, at)
 	d.keep(&d.a.Command, command)
-	at += command.Len()
-	if at = after(xml, at, "</Command>"); at < 0 || d.n == 0 {
+	if at = after(xml, at+command.Len(), "</Command>"); at < 0 || command.Len() == 0 {
 		return
 	}
 	arguments := after(xml, at, "<Arguments>")
-	if arguments < 0 || command.Len() == 0 {
+	if next := after(xml, at, "</Exec>"); arguments < 0 || next >= 0 && next < arguments {
 		return
 	}
-	if next := after(xml, at, "</Exec>"); next >= 0 && next < arguments {
-		return
-	}
-	t := element(xml, arguments)
-	if t.Len() > MaxText {
-		d.a.Truncated = true
-	}
-	d.text = append(d.text, ' ')
-	d.text = t.Append(d.text, MaxText)
-	d.spans[d.n-1].end = len(d.text)
+	d.keep(&d.a.Command, element(xml, arguments))
 }
 
 // after finds the character behind the next tag from at on; -1 if there is
