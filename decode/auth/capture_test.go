@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/gopacket"
@@ -45,7 +46,15 @@ func exchanges(t *testing.T, file string) (callers []string, anomalies []Anomaly
 		return nil, nil
 	}
 	defer f.Close()
-	r, err := pcapgo.NewReader(f)
+	var r interface {
+		ReadPacketData() ([]byte, gopacket.CaptureInfo, error)
+		LinkType() layers.LinkType
+	}
+	if strings.Contains(file, ".pcapng") {
+		r, err = pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	} else {
+		r, err = pcapgo.NewReader(f)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +75,7 @@ func exchanges(t *testing.T, file string) (callers []string, anomalies []Anomaly
 		}
 		p := gopacket.NewPacket(data, r.LinkType(), gopacket.NoCopy)
 		tcp, _ := p.Layer(layers.LayerTypeTCP).(*layers.TCP)
-		if tcp == nil {
+		if tcp == nil || tcp.SrcPort == 443 || tcp.DstPort == 443 { // TLS looks like anything
 			continue
 		}
 		token := find(tcp.Payload)
@@ -121,6 +130,12 @@ func TestCaptures(t *testing.T) {
 		}},
 		{"arkime/smbtorture-ntlmssp.pcap", []string{`VNET3\administrator ntlm yes`}},
 		{"zeek-eternalsafety/traces-eternalchampion.pcap", []string{"anonymous ntlm yes", "named by kerberos kerberos yes", "anonymous ntlm yes"}},
+		{"zeek/dce-rpc-kerberos135_auth.pcapng", []string{"named by kerberos kerberos yes"}}, // its first token has two segments
+		{"samr-enum-lab/net.exe_group__domain.pcapng", []string{"ticket for cifs/ydc1.domain-y.local@DOMAIN-Y.LOCAL kerberos yes"}},
+		{"samr-enum-lab/acl_0.3_guest.pcapng", []string{"enum-a ntlm yes"}},
+		{"scapy/dcerpc_privacy_krb.pcapng.gz-gunzipped-", []string{"ticket for ldap/dc1.domain.local/domain.local@DOMAIN.LOCAL kerberos yes"}},
+		{"remotepotato0/network_capture_pcap-victim_server.pcapng", []string{`SPLINTER\domain_admin_1 ntlm undecided`, `SPLINTER\domain_admin_1 ntlm undecided`}},
+		{"petitpotam/PatchedDCUnauthenticatedTry.pcapng", append([]string{"anonymous ntlm yes"}, slices.Repeat([]string{"anonymous ntlm undecided"}, 20)...)},
 		{"zeek/smb-smb311.pcap", []string{`administrator ntlm undecided`}},
 	} {
 		callers, anomalies := exchanges(t, tt.file)

@@ -112,7 +112,8 @@ func (d *decoder) payload() int {
 	return first
 }
 
-// want drops a field that is to be ignored without its flag.
+// want drops a field that is to be ignored without its flag; its bytes are not
+// the version all the same.
 func (d *decoder) want(i int, flag bool) {
 	if !flag {
 		d.fields[i].len = 0
@@ -168,9 +169,9 @@ func (d *decoder) negotiate(m *Message) {
 		d.note(ShortMessage)
 		return
 	}
+	d.version(m, d.c.Offset(), d.payload())
 	d.want(domain, m.Flags&FlagDomainSupplied != 0)
 	d.want(workstation, m.Flags&FlagWorkstationSupplied != 0)
-	d.version(m, d.c.Offset(), d.payload())
 	d.check(d.c.Offset())
 	m.Domain = d.text(d.bytes(domain), false)
 	m.Workstation = d.text(d.bytes(workstation), false)
@@ -192,9 +193,9 @@ func (d *decoder) challenge(m *Message) {
 	if room := d.payload(); room >= header+16 {
 		d.c.Skip(8)
 		info = d.field()
-		d.want(info, m.Flags&FlagTargetInfo != 0)
 		header = d.c.Offset()
 		d.version(m, header, d.payload())
+		d.want(info, m.Flags&FlagTargetInfo != 0)
 	}
 	d.check(header)
 	m.Target = d.text(d.bytes(target), m.Flags&FlagUnicode != 0)
