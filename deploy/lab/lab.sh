@@ -21,6 +21,7 @@ zone=corp.example.test
 admin=Administrator
 password='Lab.Passw0rd'
 user=jdoe
+other_user=asmith
 user_password='User.Passw0rd1'
 
 lab_packages=(samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind smbclient
@@ -145,7 +146,7 @@ lab_up() {
 	on web timeout 3600 openssl s_server -accept 10.66.10.41:1688 -key "$dir/key.pem" -cert "$dir/cert.pem" -quiet </dev/null >/dev/null 2>&1 &
 }
 
-# client_conf HOST: smb.conf of a host that serves nothing.
+# client_conf HOST: smb.conf of a host that serves nothing. mem may join the domain.
 client_conf() {
 	cat >"$dir/$1.conf" <<-CONF
 		[global]
@@ -153,6 +154,14 @@ client_conf() {
 			realm = CORP.EXAMPLE.TEST
 			netbios name = $(host_name "$1")
 	$(conf_paths "$1")
+	CONF
+	[[ $1 != mem ]] || cat >>"$dir/mem.conf" <<-CONF
+			security = ads
+			idmap config * : backend = tdb
+			idmap config * : range = 10000-20000
+			winbind use default domain = yes
+			interfaces = vmem
+			bind interfaces only = yes
 	CONF
 }
 
@@ -204,7 +213,7 @@ wait_port() {
 # dc_provision: the domain, with an account, a record of a KMS host, a share
 # and a printer.
 dc_provision() {
-	local conf=$dir/dc/etc/smb.conf
+	local conf=$dir/dc/etc/smb.conf name
 	echo '[global]' >"$dir/empty.conf" # in the place of the machine's own smb.conf
 	on dc samba-tool domain provision --use-rfc2307 --realm=CORP.EXAMPLE.TEST --domain=CORP \
 		--server-role=dc --dns-backend=SAMBA_INTERNAL "--adminpass=$password" --host-ip=$dc --host-name=dc1 \
@@ -242,8 +251,15 @@ dc_provision() {
 			path = $dir/drivers
 			read only = no
 	CONF
-	on dc samba-tool user create "$user" "$user_password" -s "$conf" >"$dir/user.log" 2>&1 ||
-		{ cat "$dir/user.log" >&2; die "no user"; }
+	{
+		on dc samba-tool domain passwordsettings set --min-pwd-age=0 -s "$conf"
+		on dc samba-tool user create "$user" "$user_password" -s "$conf"
+		on dc samba-tool user create "$other_user" "$user_password" -s "$conf"
+		# What samba_spnupdate would add, which wants a running server.
+		for name in "ldap/dc1" "ldap/dc1.$zone" "ldap/dc1.$zone/$zone" "GC/dc1.$zone/$zone"; do
+			on dc samba-tool spn add "$name" 'dc1$' -s "$conf"
+		done
+	} >"$dir/accounts.log" 2>&1 || { cat "$dir/accounts.log" >&2; die "no accounts"; }
 }
 
 # dc_start [LINE...]: the domain controller, with these lines more in its
@@ -283,4 +299,18 @@ fs_start() {
 	CONF
 	on fs timeout -k 5 3600 smbd -s "$dir/fs.conf" -F --no-process-group --debug-stdout </dev/null >"$dir/fs/out" 2>&1 &
 	wait_port fs 445 139
+}
+
+# member_joined: mem is a member of the domain, and runs nothing.
+member_joined() {
+	stop mem
+	[[ ! -e $dir/mem/private/secrets.tdb ]] || return 0
+	as mem net ads join -U "$admin%$password" --no-dns-updates >"$dir/mem/out" 2>&1 ||
+		{ cat "$dir/mem/out" >&2; die "no member"; }
+}
+
+# member_new: mem is no member, and runs nothing.
+member_new() {
+	stop mem
+	rm -f "$dir/mem/private/secrets.tdb"
 }

@@ -310,3 +310,51 @@ scenario real-kinit-unknown dmz krb5-user \
 scenario real-kvno internal krb5-user \
 	'kinit, a service ticket, and one for a service that is not there' \
 	"echo '$user_password' | kinit $user && kvno cifs/dc1.$zone ldap/dc1.$zone; kvno http/nosuch.$zone"
+
+# A member's day in a normal domain.
+normal() {
+	scenario "real-normal-$1" member "$2" "$3" "$4"
+	before "real-normal-$1" dc_open member_joined
+}
+winbind='winbindd -D && sleep 3'
+normal join samba-common-bin \
+	'net ads join: locates the domain controller, lsarpc, LDAP with Kerberos, the netlogon secure channel' \
+	"net ads join -U '$admin%$password' --no-dns-updates"
+before real-normal-join dc_open member_new
+normal start winbind \
+	'winbindd starts: domain information by lsarpc and netlogon over SMB2 and TCP; the trust is checked' \
+	"$winbind && wbinfo -t"
+normal testjoin samba-common-bin \
+	'net tests the membership by the netlogon secure channel over SMB2 and by LDAP' \
+	'net rpc testjoin; net ads testjoin'
+normal logon winbind \
+	'an account logs on: NTLM passed to netlogon, names and groups by lsarpc, kinit, a share with Kerberos' \
+	"$winbind && wbinfo -a '$user%$user_password' && wbinfo -i $user && wbinfo -r $user; echo '$user_password' | kinit $user && smbclient --use-kerberos=required //dc1.$zone/files -c ls"
+normal accounts winbind \
+	'winbindd lists the accounts and groups of the domain' \
+	"$winbind && wbinfo -u && wbinfo -g && wbinfo -n '$user' && wbinfo --trusted-domains"
+normal group-policy smbclient \
+	'a logged-on account reads GPT.INI of the default policy from sysvol' \
+	"echo '$user_password' | kinit $user && smbclient --use-kerberos=required //dc1.$zone/sysvol -c 'cd $zone/Policies/{31B2F340-016D-11D2-945F-00C04FB984F9}; get GPT.INI'"
+normal gpupdate samba-common-bin \
+	'samba-gpupdate of the computer: policies by LDAP, then sysvol with the machine account' \
+	'samba-gpupdate --force --target=Computer'
+normal printing smbclient \
+	'a job is printed by an account, the printer looked at by an administrator over spoolss' \
+	"smbclient $as_user //dc1.$zone/lab -c 'print upload.txt'; rpcclient $as_admin dc1.$zone -c 'enumprinters;getprinter lab 2;enumdrivers;enumports'"
+before real-normal-printing dc_open member_joined small_file
+normal shares smbclient \
+	'an account lists the shares, looks up names and its own account' \
+	"smbclient -L dc1.$zone $as_user; rpcclient $as_user dc1.$zone -c 'lookupnames $user;queryuser $user;getdompwinfo'"
+normal machine-password samba-common-bin \
+	'net ads changetrustpw: the machine account changes its password by kpasswd' \
+	'net ads changetrustpw'
+normal machine-secret winbind \
+	'winbindd changes the machine password by NetrServerPasswordSet2 in the secure channel' \
+	"$winbind && wbinfo -c"
+normal password krb5-user \
+	'an account changes its password by kpasswd, then by SAMR over SMB2' \
+	"printf '%s\n' '$user_password' 'Second.Passw0rd2' 'Second.Passw0rd2' | kpasswd $other_user; printf '%s\n' 'Second.Passw0rd2' 'Third.Passw0rd3' 'Third.Passw0rd3' | smbpasswd -s -r dc1.$zone -U $other_user"
+normal dns samba-common-bin \
+	'net ads dns register: an update refused without, granted with TSIG by Kerberos' \
+	'net ads dns register -P'
