@@ -120,7 +120,7 @@ func (d *decoder) end(opnum uint16, cut bool) Anomaly {
 		if !cut {
 			return ShortStub
 		}
-	case d.Len() > maxPadding:
+	case d.Excess() > maxPadding:
 		return TrailingBytes
 	}
 	return d.anomaly

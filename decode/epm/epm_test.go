@@ -407,6 +407,21 @@ func TestMalformedStubs(t *testing.T) {
 	}
 }
 
+// TestTrap32AVerificationTrailerIsNoParameter: nor is it too much behind them.
+func TestTrap32AVerificationTrailerIsNoParameter(t *testing.T) {
+	t.Parallel()
+	p := put{order: binary.LittleEndian}
+	p.size(0, 0)
+	p.handle(dcerpc.UUID{})
+	p.u32(4)
+	stub := append(p.b, 0x8a, 0xe3, 0x13, 0x71, 0x02, 0xf4, 0x36, 0x71, 2, 0x40, 40, 0)
+	stub = append(stub, make([]byte, 40)...)
+	var r Request
+	if a := r.Decode(Map, stub, false, false); a != 0 || r.Max != 4 {
+		t.Errorf("%s %+v", a, r)
+	}
+}
+
 // TestTrap21EntriesAreBounded: an answer of many entries, and one that claims
 // more than it holds.
 func TestTrap21EntriesAreBounded(t *testing.T) {

@@ -39,6 +39,20 @@ func (r *Reader) Offset() int { return r.c.Offset() }
 // Len is the number of bytes left; 0 once the Reader has failed.
 func (r *Reader) Len() int { return r.c.Len() }
 
+// Excess is the number of bytes left before the verification trailer that a
+// client may put behind the parameters of a request (MS-RPCE 2.2.2.13); 0 once
+// the Reader has failed.
+func (r *Reader) Excess() int {
+	const signature = "\x8a\xe3\x13\x71\x02\xf4\x36\x71"
+	rest := r.c.Rest()
+	for i := -r.c.Offset() & 3; i+len(signature) <= len(rest); i += 4 {
+		if string(rest[i:i+len(signature)]) == signature {
+			return i
+		}
+	}
+	return len(rest)
+}
+
 // U8 reads an octet.
 func (r *Reader) U8() uint8 { return r.c.U8() }
 

@@ -97,19 +97,47 @@ func TestACountBeyondTheStubFailsAndAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestTrap32AVerificationTrailerIsNoParameter: it is found where it begins,
+// aligned to 4.
+func TestTrap32AVerificationTrailerIsNoParameter(t *testing.T) {
+	t.Parallel()
+	trailer := []byte{0x8a, 0xe3, 0x13, 0x71, 0x02, 0xf4, 0x36, 0x71, 2, 0x40, 40, 0}
+	for _, c := range []struct {
+		before, excess int
+		trailer        []byte
+	}{{0, 0, trailer}, {4, 4, trailer}, {3, 15, trailer}, {8, 8, nil}, {0, 7, trailer[:7]}} {
+		stub := append([]byte{1, 2, 3, 4}, make([]byte, c.before)...)
+		stub = append(stub, c.trailer...)
+		r := NewReader(stub, false, false)
+		r.U32()
+		if n := r.Excess(); n != c.excess {
+			t.Errorf("%d bytes before %d of trailer: %d", c.before, len(c.trailer), n)
+		}
+		r = NewReader(stub, false, false)
+		r.U16()
+		if n := r.Excess(); n != c.excess+2 {
+			t.Errorf("%d bytes before %d of trailer, from an odd place: %d", c.before, len(c.trailer), n)
+		}
+		if r.Bytes(99); r.Excess() != 0 {
+			t.Error("a failed Reader has an excess")
+		}
+	}
+}
+
 // FuzzNDR runs a program of reads over a stub. The oracle: offsets only grow
 // and are aligned before each primitive, slices lie in the stub, and a failed
 // Reader gives zeroes for ever.
 func FuzzNDR(f *testing.F) {
 	f.Add([]byte{4, 5, 6, 7}, []byte{1, 0, 0, 0, 2, 0, 0, 0, 0, 0, 2, 0, 9, 9}, byte(0))
 	f.Add([]byte{1, 2, 3, 4, 6, 5}, make([]byte, 64), byte(3))
+	f.Add([]byte{8, 9, 10, 11, 8}, bytes.Repeat([]byte{1, 0, 0, 0}, 32), byte(0))
 	f.Fuzz(func(t *testing.T, ops, stub []byte, mode byte) {
 		r := NewReader(stub, mode&1 != 0, mode&2 != 0)
 		for _, op := range ops {
 			was, ok := r, r.Ok()
 			var v uint64
 			size := 0
-			switch op % 8 {
+			switch op % 12 {
 			case 0:
 				v, size = uint64(r.U8()), 1
 			case 1:
@@ -132,6 +160,23 @@ func FuzzNDR(f *testing.F) {
 			case 7:
 				if u := r.UUID(); !r.Ok() && u != [16]byte{} {
 					t.Fatalf("a failed read gave %x", u)
+				}
+			case 8, 9, 10:
+				var x Text
+				switch op % 12 {
+				case 8:
+					x = r.Wide()
+				case 9:
+					x = r.Narrow()
+				case 10:
+					x = r.Wides(uint64(op))
+				}
+				if x.Cut == r.Ok() || x.Len() > len(stub) || uint64(x.Len()) > x.Sent || len(x.Append(nil, 5)) > 15 {
+					t.Fatalf("a string of %d characters, cut %v, ok %v", x.Len(), x.Cut, r.Ok())
+				}
+			case 11:
+				if h := r.Handle(); !r.Ok() && h != (Handle{}) {
+					t.Fatalf("a failed read gave %+v", h)
 				}
 			}
 			if r.Ok() && !ok {

@@ -116,12 +116,13 @@ func (t *Text) Unit(i int) uint16 {
 }
 
 // Part gives the characters from from to before to, which lie within Len.
-func (t Text) Part(from, to int) Text {
+func (t *Text) Part(from, to int) Text {
+	p := *t
 	if t.wide {
 		from, to = 2*from, 2*to
 	}
-	t.b = t.b[from:to]
-	return t
+	p.b = t.b[from:to]
+	return p
 }
 
 // Append appends the first limit characters in UTF-8. Units that are no UTF-16

@@ -1,7 +1,7 @@
 package stub
 
 import (
-	"bytes"
+	"encoding/binary"
 
 	"kmswatch/decode/dcerpc"
 )
@@ -264,18 +264,29 @@ const (
 	Printers   = "printers"
 )
 
+// heads is the first eight bytes of the UUIDs in the table, side by side: every
+// call is looked up and most are not there.
+var heads = func() (h [len(interfaces)]uint64) {
+	for i := range interfaces {
+		h[i] = binary.BigEndian.Uint64(interfaces[i].iface[:])
+	}
+	return h
+}()
+
 // place finds an interface in the table; -1 if it is not there.
 func place(iface *dcerpc.UUID) int {
-	low, high := 0, len(interfaces)
+	head := binary.BigEndian.Uint64(iface[:])
+	low, high := 0, len(heads)
 	for low < high {
-		mid := (low + high) / 2
-		switch c := bytes.Compare(interfaces[mid].iface[:], iface[:]); {
-		case c == 0:
-			return mid
-		case c < 0:
+		if mid := int(uint(low+high) / 2); heads[mid] < head {
 			low = mid + 1
-		default:
+		} else {
 			high = mid
+		}
+	}
+	for ; low < len(heads) && heads[low] == head; low++ {
+		if interfaces[low].iface == *iface {
+			return low
 		}
 	}
 	return -1
