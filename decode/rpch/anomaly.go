@@ -14,7 +14,6 @@ const (
 	BadStatusLine                      // a status line that is not one
 	BadTarget                          // no server and port behind the path
 	BadLength                          // Content-Length is no number, or there are two that differ
-	Chunked                            // PDUs in chunks, which no peer sends: the stream is given up
 	BadChunk                           // a chunk without a length: the stream is given up
 	BadToken                           // a token that is not base64
 	PDUBeyondBody                      // a PDU reaches beyond the end of its body
@@ -34,7 +33,6 @@ var anomalyNames = [anomalies]string{
 	BadStatusLine:   "bad-status-line",
 	BadTarget:       "bad-target",
 	BadLength:       "bad-content-length",
-	Chunked:         "chunked-pdus",
 	BadChunk:        "bad-chunk",
 	BadToken:        "bad-token",
 	PDUBeyondBody:   "pdu-beyond-body",

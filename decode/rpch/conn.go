@@ -73,7 +73,8 @@ type Message struct {
 // side. Pointers and slices are borrowed until the method returns.
 type Handler interface {
 	// PDUs gives bytes of the stream of PDUs of a side, which begin at offset in
-	// what Data was given, and is told how many it took. They are whole PDUs, all
+	// what Data was given (-1 where they were put together from several chunks),
+	// and is told how many it took. They are whole PDUs, all
 	// of which are taken, unless bytes are missing: then what is left comes again
 	// with more behind it. RTS PDUs are not among them.
 	PDUs(side int, b []byte, offset int) (used int)
@@ -98,8 +99,9 @@ const (
 	maxEcho = 16
 	// endless is the length of a body that ends with its connection.
 	endless = math.MaxInt64
-	// keptToken is the most memory for tokens that is kept.
-	keptToken = 4096
+	// kept is the most memory that is kept for the next token, and for the next
+	// PDU that lies in several chunks, bytes.
+	kept = 4096
 )
 
 // methods are what requests begin with.
@@ -150,25 +152,28 @@ const (
 	head
 	skipping  // a body of no interest
 	running   // PDUs
-	chunkSize // of a body of no interest
-	chunkData
-	trailer // behind the last chunk
+	chunkSize // a line with the length of the next chunk
+	chunkData // of no interest, or the end of a line behind one
+	trailer   // behind the last chunk
 	ignored
 )
 
 // half is one side's stream.
 type half struct {
 	phase   phase
-	adrift  bool  // running: PDU boundaries are not known
-	first   bool  // head: the first line was read
-	scanned int   // bytes without a line feed that will come again
-	size    int   // of the head so far
-	left    int64 // of the body
+	adrift  bool   // running: PDU boundaries are not known
+	first   bool   // head: the first line was read
+	scanned int    // bytes without a line feed that will come again
+	size    int    // of the head so far
+	left    int64  // of the body, or of the chunk
+	chunked bool   // PDUs come in chunks
+	joint   []byte // the beginning of a PDU that goes on in the next chunk
 	m       Message
 }
 
 // Conn is one TCP connection of ncacn_http. The zero value is ready; it must not
-// be copied. It keeps no bytes but names and addresses, and is about 1 KB.
+// be copied. It is about 1 KB, and keeps no bytes but names, addresses and, where
+// a proxy sends PDUs in chunks, what has come of a PDU that lies in several.
 type Conn struct {
 	half   [2]half
 	kind   Kind
@@ -184,7 +189,11 @@ type Conn struct {
 }
 
 // Reset makes the connection new.
-func (c *Conn) Reset() { *c = Conn{token: c.token[:0]} }
+func (c *Conn) Reset() {
+	token, a, b := c.token[:0], c.half[0].joint[:0], c.half[1].joint[:0]
+	*c = Conn{token: token}
+	c.half[0].joint, c.half[1].joint = a, b
+}
 
 // Kind tells what the connection is, by the banner or the last request; NoKind
 // before either.
@@ -230,7 +239,7 @@ func (c *Conn) Data(side int, b []byte, h Handler) (used int) {
 // Gap says that n bytes of a side will never come.
 func (c *Conn) Gap(side int, n int64) {
 	x := &c.half[side&1]
-	x.scanned = 0
+	x.scanned, x.joint = 0, x.joint[:0]
 	switch {
 	case x.phase == ignored:
 	case x.phase == running && x.left == endless:
@@ -239,12 +248,21 @@ func (c *Conn) Gap(side int, n int64) {
 		x.left -= n
 		x.adrift = true
 		if x.left == 0 {
-			x.phase, x.adrift = opening, false
+			x.bodyEnd()
 		}
 	default:
 		// Where HTTP ends is not known any more; PDUs are found by their looks.
-		x.phase, x.left, x.adrift = running, endless, true
+		x.phase, x.left, x.adrift, x.chunked = running, endless, true, false
 	}
+}
+
+// bodyEnd moves on from the end of a body, or of a chunk.
+func (x *half) bodyEnd() {
+	if x.chunked {
+		x.phase, x.left = chunkData, 2
+		return
+	}
+	x.phase, x.adrift = opening, false
 }
 
 // step takes the next piece of b, or nothing if it is not whole.
@@ -362,7 +380,7 @@ func (c *Conn) line(side int, b []byte, h Handler) int {
 		x.first = true
 		c.firstLine(side, line, h)
 	case len(line) == 0:
-		return c.headEnd(side, n, len(b), h)
+		return c.headEnd(side, n, h)
 	default:
 		c.field(side, line, h)
 	}
@@ -389,6 +407,12 @@ func (c *Conn) chunk(side int, line []byte, n, all int, h Handler) int {
 		return c.giveUp(side, BadChunk, all, h)
 	case size == 0:
 		x.phase, x.size = trailer, 0
+		if len(x.joint) > 0 {
+			h.Anomaly(side, PDUBeyondBody, 8)
+		}
+		x.joint, x.chunked, x.adrift = x.joint[:0], false, false
+	case x.chunked:
+		x.phase, x.left, x.size = running, size, 0
 	default:
 		x.phase, x.left, x.size = chunkData, size+2, 0
 	}
@@ -557,13 +581,13 @@ func (c *Conn) auth(side int, value []byte, h Handler) {
 		h.Token(side, s, token[:n:n])
 	}
 	clear(token)
-	if cap(c.token) > keptToken {
+	if cap(c.token) > kept {
 		c.token = nil
 	}
 }
 
 // headEnd takes the empty line: what follows the head depends on it.
-func (c *Conn) headEnd(side int, n, all int, h Handler) int {
+func (c *Conn) headEnd(side int, n int, h Handler) int {
 	x := &c.half[side]
 	m := &x.m
 	request := m.Kind != Response && m.Kind != NoKind
@@ -589,10 +613,8 @@ func (c *Conn) headEnd(side int, n, all int, h Handler) int {
 	h.Message(side, m)
 	x.adrift = false
 	switch {
-	case m.chunked && rpc:
-		return c.giveUp(side, Chunked, all, h)
 	case m.chunked:
-		x.phase, x.size = chunkSize, 0
+		x.phase, x.size, x.chunked = chunkSize, 0, rpc
 	case m.Length == 0, m.Kind == Response && (m.Status < 200 || m.Status == 204 || m.Status == 304):
 		x.phase = opening
 	case m.Length > 0 && rpc:
@@ -615,8 +637,16 @@ func (c *Conn) run(side int, b []byte, offset int, h Handler) (used int) {
 	if int64(len(b)) >= x.left {
 		b, last = b[:x.left], true
 	}
-	if !x.adrift {
+	switch {
+	case x.adrift:
+	case len(x.joint) > 0:
+		used = c.join(side, b, h)
+	default:
 		used = c.pdus(side, b, offset, h)
+	}
+	if used == 0 && last && x.chunked && !x.adrift {
+		used = len(b)
+		x.joint = append(x.joint, b...)
 	}
 	if used == 0 && x.adrift {
 		used = min(h.PDUs(side, b, offset), len(b))
@@ -631,8 +661,41 @@ func (c *Conn) run(side int, b []byte, offset int, h Handler) (used int) {
 	if x.left != endless {
 		x.left -= int64(used)
 		if x.left == 0 {
-			x.phase, x.adrift = opening, false
+			x.bodyEnd()
 		}
+	}
+	return used
+}
+
+// join takes what b has of the PDU that began in a chunk before.
+func (c *Conn) join(side int, b []byte, h Handler) (used int) {
+	x := &c.half[side]
+	var hd dcerpc.Header
+	lost := false
+	for want := dcerpc.HeaderSize; ; want = int(hd.FragLength) {
+		if n := min(want-len(x.joint), len(b)-used); n > 0 {
+			x.joint = append(x.joint, b[used:used+n]...)
+			used += n
+		}
+		if len(x.joint) < want {
+			return used
+		}
+		if want == int(hd.FragLength) {
+			break
+		}
+		if lost = hd.Decode(x.joint).Lost(); lost {
+			break
+		}
+	}
+	if hd.Type == dcerpc.TypeRTS && !lost {
+		c.steer(side, x.joint, h)
+	} else {
+		x.adrift = lost
+		h.PDUs(side, x.joint, -1)
+	}
+	x.joint = x.joint[:0]
+	if cap(x.joint) > kept {
+		x.joint = nil
 	}
 	return used
 }

@@ -3,6 +3,7 @@ package rpch
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"testing"
@@ -263,6 +264,43 @@ func TestEcho(t *testing.T) {
 	check(t, got, "0 out srv.example port 593 agent MSRPC length 4", "0 echo agent MSRPC length 4", "1 response 200 length 20", "1 rts Echo")
 }
 
+// chunks makes a body of chunks of n bytes.
+func chunks(s string, n int) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		k := min(n, len(s))
+		fmt.Fprintf(&b, "%x\r\n%s\r\n", k, s[:k])
+		s = s[k:]
+	}
+	return b.String() + "0\r\n\r\n"
+}
+
+// TestChunksCutPDUs: proxies before Exchange send the OUT channel in chunks.
+func TestChunksCutPDUs(t *testing.T) {
+	for _, n := range []int{1, 9, 16, 17, 50, 1000} {
+		_, got := says(t, "<HTTP/1.1 200 Success\r\nContent-Type: application/rpc\r\nTransfer-Encoding: chunked\r\n\r\n"+chunks(connA3+connC2+ackP+sayP+rts(RTSPing)+sayP, n)+denied)
+		check(t, got,
+			"1 response 200 length -1", "1 rts CONN/A3", "1 rts CONN/C", "1 bind_ack", "1 response", "1 rts Ping", "1 response",
+			"1 response 401 auth ntlm negotiate agent Microsoft-IIS/10.0 length 12")
+	}
+}
+
+// TestImpacketsRTSPDUs has what impacket 0.10 makes.
+func TestImpacketsRTSPDUs(t *testing.T) {
+	for in, want := range map[string]string{
+		"05001403100000004c00000000000000000004000600000001000000030000000101010101010101010101010101010103000000020202020202020202020202020202020000000000000400":                                                         "CONN/A1",
+		"0500140310000000680000000000000000000600060000000100000003000000010101010101010101010101010101010300000003030303030303030303030303030303040000000000004005000000e09304000c00000004040404040404040404040404040404": "CONN/B1",
+		"05001403100000003800000000000000020002000d000000030000000100000064000000c800000005050505050505050505050505050505":                                                                                                 "FlowControlAckWithDestination",
+		"0500140310000000140000000000000001000000": "Ping",
+	} {
+		b, err := hex.DecodeString(in)
+		var r RTS
+		if a := r.Decode(b); err != nil || a != 0 || r.Name() != want {
+			t.Errorf("%v %q, want %q", a, r.Name(), want)
+		}
+	}
+}
+
 func TestVersionOne(t *testing.T) {
 	c, got := says(t, ">"+request("RPC_CONNECT", "srv.example:593", -1), "<HTTP/1.0 200 OK\r\n\r\nncacn_http/1.0", ">"+bindP, "<"+ackP)
 	check(t, got, "0 connect srv.example port 593 agent MSRPC length -1", "1 response 200 length -1", "1 legacy length -1", "0 bind", "1 bind_ack")
@@ -294,7 +332,10 @@ func TestMalformedChannels(t *testing.T) {
 		{"no status", "HTTP/1.1 OK\r\n\r\n", []string{"0 bad-status-line at 0", "0 response length -1"}},
 		{"two lengths", "RPC_OUT_DATA /?a:1 HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n", []string{"0 bad-content-length at 0", "0 out a port 1 length 0"}},
 		{"a length that is none", "RPC_OUT_DATA /?a:1 HTTP/1.1\r\nContent-Length: -5\r\n\r\n", []string{"0 bad-content-length at 0", "0 out a port 1 length -1"}},
-		{"PDUs in chunks", "RPC_OUT_DATA /?a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n", []string{"0 out a port 1 length -1", "0 chunked-pdus at 0"}},
+		{"a PDU that the chunks do not end", "RPC_OUT_DATA /?a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n" + bindP[:5] + "\r\n0\r\n\r\n",
+			[]string{"0 out a port 1 length -1", "0 pdu-beyond-body at 8"}},
+		{"garbage in chunks", "RPC_OUT_DATA /?a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n18\r\nhello, hello, hello, hel\r\n0\r\n\r\nRPC_OUT_DATA /?b:1 HTTP/1.1\r\n\r\n",
+			[]string{"0 out a port 1 length -1", "0 adrift", "0 out b port 1 length -1"}},
 		{"a chunk without length", "HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", []string{"0 response 404 length -1", "0 bad-chunk at 0"}},
 		{"a token that is none", "RPC_OUT_DATA /?a:1 HTTP/1.1\r\nAuthorization: NTLM ***\r\n\r\n", []string{"0 bad-token at 0", "0 out a port 1 auth ntlm length -1"}},
 		{"a PDU beyond its body", "RPC_OUT_DATA /?a:1 HTTP/1.1\r\nContent-Length: 20\r\n\r\n" + connA1[:20] + "RPC_OUT_DATA /?b:1 HTTP/1.1\r\n\r\n",
@@ -414,6 +455,7 @@ func FuzzConn(f *testing.F) {
 	f.Add([]byte(request("RPC_IN_DATA", path, 1<<30, "Authorization: NTLM TlRMTVNTUAA=")+connB1+bindP+"garbage"+askP), []byte(denied+success), []byte{1, 9})
 	f.Add([]byte(request("RPC_OUT_DATA", path, len(connA1))+connA1+request("RPC_ECHO_DATA", "/x", 4)+"echo"), []byte(success+connA3+connC2+sayP), []byte{200, 1, 16})
 	f.Add([]byte(request("RPC_CONNECT", "a:1", -1)+bindP), []byte("HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nHTTP/1.0 200 OK\r\n\r\nncacn_http/1.0"+ackP), []byte{7})
+	f.Add([]byte(bindP), []byte("HTTP/1.1 200 Success\r\nTransfer-Encoding: chunked\r\n\r\n"+chunks(connA3+ackP+sayP, 21)+success), []byte{7})
 	f.Fuzz(func(t *testing.T, client, server, cuts []byte) {
 		if len(client)+len(server) > 1<<14 {
 			return
