@@ -71,7 +71,7 @@ type Response struct {
 // Omitted is how many entries of Count are not in Entries.
 func (r *Response) Omitted() int { return max(0, int(min(r.Count, 1<<30))-len(r.Entries)) }
 
-// Status values of the endpoint mapper (C706 appendix E; MS-RPCE 2.2.1.2.5).
+// Status values of the endpoint mapper (C706 appendix E).
 const (
 	StatusOK            uint32 = 0
 	StatusNotRegistered uint32 = 0x16c9a0d6 // no such entry, or no more of them

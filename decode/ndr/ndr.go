@@ -107,7 +107,7 @@ func (r *Reader) AlignSize() {
 func (r *Reader) AlignTo(n int) { r.c.Align(n) }
 
 // Enum reads a value of an enumeration without v1_enum: a short in NDR32 (C706
-// 14.2.6), a long in NDR64.
+// 14.2.5), a long in NDR64.
 func (r *Reader) Enum() uint32 {
 	if r.ndr64 {
 		return r.U32()

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Handle is a context handle (C706 12.5.2.3, ndr_context_handle).
+// Handle is a context handle (ndr_context_handle of C706).
 type Handle struct {
 	Attributes uint32
 	UUID       [16]byte

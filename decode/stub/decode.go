@@ -238,10 +238,10 @@ func (d *decoder) read(l layout, opnum uint16) {
 	// MS-EFSR 3.1.4.2.
 	case layoutFile:
 		d.path()
-	case layoutTwoFiles: // 3.1.4.2.12: SrcFileName, DestFileName
+	case layoutTwoFiles: // 3.1.4.2.13: SrcFileName, DestFileName
 		d.path()
 		d.remote(d.wide(&a.Other))
-	case layoutFileBehindBlob: // 3.1.4.2.13, 3.1.4.2.14: flags, an EFS_RPC_BLOB*, FileName
+	case layoutFileBehindBlob: // 3.1.4.2.14, 3.1.4.2.15: flags, an EFS_RPC_BLOB*, FileName
 		a.Flags = d.U32()
 		if d.Referent() != 0 {
 			d.AlignSize()
@@ -256,7 +256,7 @@ func (d *decoder) read(l layout, opnum uint16) {
 		}
 		d.path()
 
-	// MS-RPRN 3.1.4.10.2, 3.1.4.10.4: hPrinter, fdwFlags, fdwOptions, pszLocalMachine.
+	// MS-RPRN 3.1.4.10: hPrinter, fdwFlags, fdwOptions, pszLocalMachine.
 	case layoutLocalMachine:
 		d.Handle()
 		a.Flags = d.U32()
@@ -497,7 +497,7 @@ func (d *decoder) job() {
 }
 
 // serverOfLog reads UNCServerName, an EVENTLOG_HANDLE_W. By the IDL that is a
-// pointer to one character (MS-EVEN 2.2.10), which Windows sends; impacket
+// pointer to one character (MS-EVEN 2.2.7), which Windows sends; impacket
 // sends a string.
 func (d *decoder) serverOfLog() {
 	if d.Referent() == 0 {

@@ -84,7 +84,7 @@ func is(t ndr.Text, at int, s string) bool {
 }
 
 // keepCommand takes what a task runs from the first Exec of its XML (MS-TSCH
-// 2.5.7), with its arguments behind a space. Entities are left as they are.
+// 2.5), with its arguments behind a space. Entities are left as they are.
 func (d *decoder) keepCommand(xml ndr.Text) {
 	if xml.Illegal {
 		d.note(BadString)

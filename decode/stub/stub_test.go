@@ -49,7 +49,7 @@ var evilShape = Shape{Length: 27, Sent: 28, Host: 10}
 // expected is what each vector holds, in either syntax.
 func expected() map[string]Arguments {
 	object := dcerpc.MustUUID("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")
-	client := dcerpc.MustUUID("e24d201a-4fd6-11d1-a3da-0000f875ae0d") // NTDSAPI_CLIENT_GUID, MS-DRSR 5.138
+	client := dcerpc.MustUUID("e24d201a-4fd6-11d1-a3da-0000f875ae0d") // NTDSAPI_CLIENT_GUID
 	climb := Shape{Length: 13, Sent: 14, Parents: 2, Climbs: true}
 	climbTwo := climb
 	climbTwo.Other = 2
