@@ -151,6 +151,7 @@ func (r rpcRecord) PDU(side int, p *dcerpc.PDU, iface dcerpc.Syntax, known bool)
 	r.w.pdus++
 	r.w.add("  %s: %s call %d", r.p.Name, p.Type, p.CallID)
 }
+func (r rpcRecord) Verifier(int, *dcerpc.PDU)       {}
 func (r rpcRecord) Negotiation(*dcerpc.Negotiation) {}
 func (r rpcRecord) Request(*dcerpc.Call)            {}
 func (r rpcRecord) Call(*dcerpc.Call)               {}

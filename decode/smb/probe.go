@@ -28,7 +28,7 @@ const framing = 4
 // answer to a session request and keep-alives, asks for more. It is small enough
 // to be inlined: nearly all other streams end at their first byte.
 func Probe(b []byte) Verdict {
-	if len(b) != 0 && b[0] != sessionMessage && b[0]&0xf8 != 0x80 {
+	if len(b) != 0 && b[0]&0x78 != 0 { // sessionMessage, sessionRequest to keepAlive pass, and some more
 		return No
 	}
 	return probe(b)

@@ -69,7 +69,7 @@ func (hd *header1) key(command uint8, chain int) uint64 {
 
 // block1 is one command of SMB 1 as far as it is there.
 type block1 struct {
-	*header1
+	header1
 	b       []byte // the message from the header on
 	length  int    // of the message on the wire
 	command uint8
@@ -77,7 +77,7 @@ type block1 struct {
 	words   []byte // parameters
 	data    []byte // bytes, as ByteCount counts them and as far as they are there
 	dataAt  int    // their offset
-	more    *chain1
+	more    chain1
 }
 
 // chain1 is what the commands of an AndX chain hand on.
@@ -203,8 +203,7 @@ func (c *Conn) message1(side int, d *half, b []byte, cut bool, at dcerpc.Point, 
 		c.once(side, WrongDirection, 9, h)
 	}
 	length := d.frame
-	var shared chain1
-	m := block1{header1: &hd, b: b[:min(len(b), length)], length: length, command: hd.command, more: &shared}
+	m := block1{header1: hd, b: b[:min(len(b), length)], length: length, command: hd.command}
 	var last piece
 	for place := headerSize1; ; m.chain++ {
 		if m.chain > 0 {
@@ -232,8 +231,8 @@ func (c *Conn) message1(side int, d *half, b []byte, cut bool, at dcerpc.Point, 
 		}
 		place, m.command = to, next
 	}
-	if hd.response() && shared.serial != 0 {
-		c.unchained(side, &m, shared.serial, h)
+	if hd.response() && m.more.serial != 0 {
+		c.unchained(side, &m, m.more.serial, h)
 	}
 	if m.chain > 0 && last.n > 0 && last.pipe != nil {
 		c.now(&m, last, at, h)
@@ -293,7 +292,7 @@ func bulk1(hd *header1, b []byte) (off, n int) {
 	if len(words) < 2*count {
 		return 0, 0
 	}
-	m := block1{header1: hd, words: words[:2*count], command: hd.command}
+	m := block1{header1: *hd, words: words[:2*count], command: hd.command}
 	switch {
 	case hd.command == cmd1WriteAndX && !hd.response():
 		return m.written()
