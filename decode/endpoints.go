@@ -43,7 +43,7 @@ func (s *endpoints) learn(p *packet.Packet) {
 		return
 	}
 	for _, ndr64 := range [...]bool{false, true} {
-		if s.response.Decode(epm.Map, s.pdu.Stub, ndr64, s.pdu.BigEndian) != 0 {
+		if !epm.Mapped(s.pdu.Stub, ndr64, s.pdu.BigEndian) || s.response.Decode(epm.Map, s.pdu.Stub, ndr64, s.pdu.BigEndian) != 0 {
 			continue
 		}
 		for i := range s.response.Entries {

@@ -57,6 +57,16 @@ func (r *Request) Decode(opnum uint16, stub []byte, ndr64, big bool) Anomaly {
 	return d.end(opnum, r.Cut)
 }
 
+// Mapped tells whether a stub looks like that of a response to Map, by its counts
+// alone. It is for who does not know what was asked.
+func Mapped(stub []byte, ndr64, big bool) bool {
+	d := decoder{Reader: ndr.NewReader(stub, ndr64, big)}
+	d.Handle()
+	count := d.U32()
+	limit, offset, actual := d.Count(), d.Count(), d.Count()
+	return d.Ok() && offset == 0 && actual == uint64(count) && actual <= limit && actual <= uint64(d.Len()/4)
+}
+
 // Decode reads the stub of a response, as Request.Decode does that of a
 // request.
 func (r *Response) Decode(opnum uint16, stub []byte, ndr64, big bool) Anomaly {
