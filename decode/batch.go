@@ -275,6 +275,7 @@ func (l *eventList) reset() {
 	for i := range l.binds.used {
 		if b := l.binds.at(i); cap(b.Contexts) > keptItems || cap(b.Secondary) > keptItems || manySyntaxes(b.Contexts) {
 			b.Contexts, b.Secondary = nil, nil
+			b.Negotiation = dcerpc.Negotiation{}
 		}
 	}
 	for i := range l.lookups.used {
@@ -313,6 +314,7 @@ func (l *eventList) Handle(e Event) {
 		*c = *e
 		c.Contexts = copyContexts(contexts, e.Contexts)
 		c.Secondary = append(secondary[:0], e.Secondary...)
+		c.Negotiation.Contexts, c.Negotiation.Secondary = c.Contexts, c.Secondary
 		l.add(c)
 	case *Call:
 		c := l.calls.keep(e)

@@ -189,6 +189,10 @@ type Bind struct {
 	Secondary []byte      // secondary address of the answer, without its NUL
 	Outcome   Outcome     // Unknown, Accepted, Rejected, Nak, Unanswered
 	NakReason uint16      // valid iff Outcome is Nak
+
+	// Negotiation is all that was said, as package software reads it. Its slices
+	// are those above.
+	Negotiation dcerpc.Negotiation
 }
 
 // Call is a request with its response or fault.

@@ -79,6 +79,7 @@ func (s *shard) Negotiation(n *dcerpc.Negotiation) {
 	e.Group, e.MaxXmit, e.MaxRecv = n.Group, n.MaxXmit, n.MaxRecv
 	e.Secondary = n.Secondary
 	e.NakReason = n.NakReason
+	e.Negotiation = *n
 	switch n.State {
 	case dcerpc.NegotiationAccepted:
 		e.Outcome = Accepted

@@ -51,6 +51,8 @@ type message struct {
 	NTLM      *ntlmMessage      `json:"ntlmssp,omitempty"`
 	Netlogon  *netlogonMessage  `json:"netlogon,omitempty"`
 	RTS       *rtsMessage       `json:"rts,omitempty"`
+	Outcome   string            `json:"outcome,omitempty"`
+	Software  *softwareMessage  `json:"software,omitempty"`
 	Anomaly   string            `json:"anomaly,omitempty"`
 	Offset    *int              `json:"offset,omitempty"`
 	Guess     string            `json:"guess,omitempty"`
@@ -174,6 +176,12 @@ func newMessage(e decode.Event) (*message, bool) {
 	case *decode.PDU:
 		m.Transport, m.Protocol, m.Pipe = e.Transport.String(), "dcerpc", e.Pipe
 		m.addPDU(e)
+	case *decode.Bind:
+		m.Transport, m.Protocol, m.Pipe = e.Transport.String(), "dcerpc", e.Pipe
+		m.PDU, m.CallID, m.Outcome = "negotiation", &e.CallID, e.Outcome.String()
+		if m.Software = newSoftwareMessage(e); m.Software == nil {
+			return nil, false
+		}
 	case *decode.DatagramPDU:
 		m.Transport, m.Protocol = e.Transport.String(), "dcerpc"
 		m.addDatagramPDU(e.PDU)
