@@ -55,7 +55,7 @@ const (
 // the server's.
 //
 // The zero value wants a Reset; after End, another. It must not be copied. It is
-// small until the first datagram, about 4 KB with it, and bounded.
+// small until the first datagram, about 3 KB with it, and bounded.
 type Conv struct {
 	cfg   *dcerpc.Config
 	s     *state // nil before the first datagram

@@ -10,6 +10,9 @@
 // answers depends on what it is asked: compare the fingerprints of a server
 // among clients of one fingerprint.
 //
+// Connectionless DCE/RPC negotiates nothing; there it is the headers that have
+// habits (Datagram).
+//
 // A name says which software usually does so, no more: software that means to
 // look like another does. It is an argument, never a proof.
 package software
