@@ -36,6 +36,9 @@ const (
 type Finding struct {
 	Summary string // one plain sentence that names the parties
 	Facts   []Fact // in the order given
+
+	// Techniques are those of this finding; nil is those of the rule. Kept.
+	Techniques []Technique
 }
 
 // Fact is one thing known of an alert.
@@ -95,6 +98,14 @@ const (
 	maxNamed     = 8
 	maxAddresses = 1024
 )
+
+// Attacks gives the techniques of the finding, else those of the rule.
+func (a *Alert) Attacks() []Technique {
+	if a.Techniques != nil {
+		return a.Techniques
+	}
+	return a.Rule.Techniques
+}
 
 // Clone makes a copy that may be kept.
 func (a *Alert) Clone() *Alert {

@@ -193,6 +193,7 @@ type Inventory struct {
 	recent     list.List                    // the latest seen first
 	bound      int
 	evicted    uint64
+	namesDCs   bool
 }
 
 type host struct {
@@ -220,6 +221,7 @@ func New(c Config) *Inventory {
 		configured: make(map[netip.Addr]Roles),
 		observed:   make(map[netip.Addr]*list.Element),
 		bound:      c.Hosts,
+		namesDCs:   len(c.DomainControllers) > 0,
 	}
 	if v.bound <= 0 {
 		v.bound = DefaultHosts
@@ -285,6 +287,10 @@ func (v *Inventory) Roles(a netip.Addr) Roles {
 
 // Configured gives the roles of an address that the configuration names.
 func (v *Inventory) Configured(a netip.Addr) Roles { return v.configured[plain(a)] }
+
+// NamesDomainControllers says whether the configuration names any, so that a
+// host that it does not name is not meant to be one.
+func (v *Inventory) NamesDomainControllers() bool { return v.namesDCs }
 
 // Grade gives the best evidence for one role of an address.
 func (v *Inventory) Grade(a netip.Addr, role Roles) Grade {

@@ -249,6 +249,9 @@ func TestConfigured(t *testing.T) {
 	if d := cmp.Diff(want, v.Evidence(server), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 		t.Error(d)
 	}
+	if !v.NamesDomainControllers() || New(Config{}).NamesDomainControllers() {
+		t.Error("domain controllers are named, or not")
+	}
 	if v.Configured(server) != KMS {
 		t.Error("what is observed is not configured")
 	}

@@ -118,10 +118,10 @@ func finding(b *buffer, a *alerts.Alert) {
 	b.int("type_id", 1)
 	b.string("type", "Rule")
 	b.end()
-	if len(a.Rule.Techniques) > 0 {
+	if attacks := a.Attacks(); len(attacks) > 0 {
 		b.array("attacks")
-		for i := range a.Rule.Techniques {
-			attack(b, &a.Rule.Techniques[i])
+		for i := range attacks {
+			attack(b, &attacks[i])
 		}
 		b.endArray()
 	}

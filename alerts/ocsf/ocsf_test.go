@@ -122,6 +122,15 @@ func TestTheCallerIsTheActor(t *testing.T) {
 	}
 }
 
+func TestTechniquesOfAFindingGoBeforeThoseOfItsRule(t *testing.T) {
+	a := examples()["raised"].Clone()
+	a.Techniques = []alerts.Technique{{ID: "T1187", Name: "Forced Authentication", TacticID: "TA0006", Tactic: "Credential Access"}}
+	got := string(Encoder{}.AppendJSON(nil, a))
+	if !strings.Contains(got, `"attacks":[{"tactic":{"uid":"TA0006","name":"Credential Access"},"technique":{"uid":"T1187","name":"Forced Authentication"}}]`) {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestWhatStandsBeforeIsKept(t *testing.T) {
 	got := Encoder{}.AppendJSON([]byte("before"), examples()["bare"])
 	if !bytes.HasPrefix(got, []byte("before{")) || !json.Valid(got[6:]) {

@@ -21,13 +21,18 @@ func All() []alerts.Rule {
 		kmsUnusualPort{},
 		kmsMalformed{},
 		newKMSRefused(),
+		newKMSUnauthenticatedClient(),
 		dnsKMSLookupClimb{},
 		dnsKMSAnswer{},
 		dnsKMSRegistration{},
 		dnsDCLookupClimb{},
 		newRPCAnonymousBind(),
+		rpcAnonymousEnumeration{},
+		newSMBNullSession(),
+		newLDAPAnonymousBind(),
 		rpcZoneClimb{},
 		newRPCSweep(),
+		newRPCExploit(),
 		rpcViolation{},
 	}
 }

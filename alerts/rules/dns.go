@@ -9,12 +9,6 @@ import (
 	"kmswatch/decode/dns"
 )
 
-// Techniques that several rules about DNS name.
-var (
-	remoteSystemDiscovery = alerts.Technique{ID: "T1018", Name: "Remote System Discovery", TacticID: "TA0007", Tactic: "Discovery"}
-	adversaryInTheMiddle  = alerts.Technique{ID: "T1557", Name: "Adversary-in-the-Middle", TacticID: "TA0006", Tactic: "Credential Access"}
-)
-
 // isKMSName says whether an SRV name is that by which KMS hosts are found. It
 // is in lower case and without the final dot.
 func isKMSName(name string) bool {

@@ -10,12 +10,6 @@ import (
 	"kmswatch/decode/kms"
 )
 
-// Techniques of MITRE ATT&CK that several rules name.
-var (
-	exploitRemoteService = alerts.Technique{ID: "T1210", Name: "Exploitation of Remote Services", TacticID: "TA0008", Tactic: "Lateral Movement"}
-	nonStandardPort      = alerts.Technique{ID: "T1571", Name: "Non-Standard Port", TacticID: "TA0011", Tactic: "Command and Control"}
-)
-
 // accepts says whether the server took a bind or alter_context for the
 // interface, whatever else it rejected.
 func accepts(b *decode.Bind, u dcerpc.UUID) bool {

@@ -31,7 +31,7 @@ func (kmsForeignInterface) Info() alerts.Info {
 		Mitigation: "Let a host that serves KMS serve nothing else, and close all its ports but that of KMS to other zones. " +
 			"Find out what on the client made the bind.",
 		Techniques: []alerts.Technique{
-			{ID: "T1046", Name: "Network Service Discovery", TacticID: "TA0007", Tactic: "Discovery"},
+			networkServiceDiscovery,
 			exploitRemoteService,
 		},
 		Kinds: []decode.Kind{decode.KindBind},
@@ -91,10 +91,9 @@ func (kmsForeignInterface) Evaluate(c *alerts.Context, e decode.Event) {
 			result = "it was rejected"
 		}
 		f.Say("%v bound %s on %s, and %s", c.Client, name, where, result)
-		f.Add("interface", u)
-		f.Add("interface_name", interfaceName(u))
-		f.Add("interface_version", fmt.Sprintf("%d.%d", x.Abstract.Major, x.Abstract.Minor))
+		interfaceFacts(f, x.Abstract)
 		f.Add("outcome", outcome)
 		f.Add("port", c.Server.Port)
+		associationFacts(f, &b.Association)
 	}
 }

@@ -30,7 +30,10 @@ func (*kmsOnDomainController) Info() alerts.Info {
 		Why: "Every client that activates, those of less trusted zones included, gets a path of MS-RPC to a domain controller, " +
 			"and a flaw in either service costs the domain.",
 		Mitigation: "Move the KMS host role to a member server of its own, with no other role, and let only the KMS port reach it.",
-		Kinds:      []decode.Kind{decode.KindBind, decode.KindKMSExchange, decode.KindSRVLookup},
+		Kinds: []decode.Kind{
+			decode.KindBind, decode.KindKMSExchange, decode.KindSRVLookup,
+			decode.KindKerberosReply, decode.KindLDAPSearch, decode.KindTreeConnect, decode.KindEndpointMapped,
+		},
 	}
 }
 
@@ -47,6 +50,10 @@ func (r *kmsOnDomainController) Evaluate(c *alerts.Context, e decode.Event) {
 	case *decode.SRVLookup:
 		r.lookup(c, e)
 		return
+	default:
+		if !dcSign(e) {
+			return
+		}
 	}
 	if c.Inventory.Roles(c.Server.Addr).Has(onDomainController) {
 		fold := alerts.Fold{By: alerts.ServerAlone}
@@ -55,6 +62,22 @@ func (r *kmsOnDomainController) Evaluate(c *alerts.Context, e decode.Event) {
 		}
 		r.raise(c, c.Server, fold)
 	}
+}
+
+// dcSign says whether an event is one of those by which the inventory knows a
+// domain controller, other than binds and lookups.
+func dcSign(e decode.Event) bool {
+	switch e := e.(type) {
+	case *decode.KerberosReply:
+		return e.Outcome == decode.Answered || e.Outcome == decode.Refused
+	case *decode.LDAPSearch:
+		return e.NetlogonPing && e.Outcome == decode.Answered && e.Entries > 0
+	case *decode.TreeConnect:
+		return e.Outcome == decode.Accepted && (e.Share == "SYSVOL" || e.Share == "NETLOGON")
+	case *decode.EndpointMapped:
+		return e.Interface.UUID == inventory.DRSUAPI
+	}
+	return false
 }
 
 // lookup looks at the hosts that an answer names. Its alert is of the DNS

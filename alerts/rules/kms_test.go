@@ -9,6 +9,7 @@ import (
 	"kmswatch/alerts/config"
 	"kmswatch/alerts/inventory"
 	"kmswatch/decode"
+	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/kms"
 )
@@ -36,6 +37,7 @@ func exchange(client, server string, second int, o decode.Outcome) *decode.KMSEx
 		e.Status = 5
 	}
 	*e.Head() = head(client, kmsPort(server), 50000, second)
+	e.ID.Flow, e.Caller = e.Head().Flow.ID, auth.Unverified
 	return e
 }
 
@@ -51,6 +53,7 @@ func kmsBind(client, server string, second int) *decode.Bind {
 func bindOf(client, server string, second int, o decode.Outcome, contexts ...dcerpc.ContextItem) *decode.Bind {
 	e := &decode.Bind{Request: decode.Position{Frame: uint64(second + 1)}, Contexts: contexts, Outcome: o}
 	*e.Head() = head(client, server, 50000, second)
+	e.ID.Flow, e.Caller = e.Head().Flow.ID, auth.Unverified
 	return e
 }
 

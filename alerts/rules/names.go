@@ -1,6 +1,11 @@
 package rules
 
-import "kmswatch/decode/dcerpc"
+import (
+	"fmt"
+
+	"kmswatch/alerts"
+	"kmswatch/decode/dcerpc"
+)
 
 // interfaceName gives the name of an interface, or its UUID.
 func interfaceName(u dcerpc.UUID) string {
@@ -8,4 +13,11 @@ func interfaceName(u dcerpc.UUID) string {
 		return name
 	}
 	return u.String()
+}
+
+// interfaceFacts adds an interface by UUID, name and version.
+func interfaceFacts(f *alerts.Finding, i dcerpc.Syntax) {
+	f.Add("interface", i.UUID)
+	f.Add("interface_name", interfaceName(i.UUID))
+	f.Add("interface_version", fmt.Sprintf("%d.%d", i.Major, i.Minor))
 }

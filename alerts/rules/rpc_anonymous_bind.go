@@ -1,24 +1,21 @@
 package rules
 
 import (
-	"fmt"
-
 	"kmswatch/alerts"
 	"kmswatch/decode"
 	"kmswatch/decode/dcerpc"
 )
 
 // rpcAnonymousBind finds interfaces that are bound without authentication from
-// another zone. What came of it is graded: offered and not taken, accepted,
-// called, and answered with data.
+// another zone: without a verifier over TCP, in a pipe of a null session, or with
+// a token of NTLM that is anonymous. What came of it is graded: offered and not
+// taken, accepted, called, and answered with data.
 //
 // A bind that the server takes is not yet anonymous: the client may add
 // authentication to the association by alter_context, and then the bind was a
-// first step. So it is raised by the first call without a verifier, or by the
-// end of the flow, and dropped if authentication comes before. On an association
-// that has authenticated, PDUs without verifiers are no sign: at the level
-// connect, requests have none (MS-RPCE 2.2.1.1.8), and an alter_context that
-// adds an interface needs none.
+// first step. So it is raised by the first anonymous call, or by the end of the
+// flow, and dropped if authentication comes before. A bind whose token has more
+// to come waits for what the token turns out to be.
 type rpcAnonymousBind struct {
 	flows *alerts.Recent[uint64, anonymousFlow] // those that cross zones
 }
@@ -30,15 +27,17 @@ const (
 )
 
 type anonymousFlow struct {
-	authenticated bool
-	n             int
-	bound         [anonymousInterfaces]anonymousInterface
+	n     int
+	bound [anonymousInterfaces]anonymousInterface
 }
 
 type anonymousInterface struct {
-	iface dcerpc.Syntax
-	at    decode.Position // of the bind
-	grade grade           // that was raised
+	of        decode.Association
+	iface     dcerpc.Syntax
+	at        decode.Position // of the bind
+	undecided bool            // the caller has begun to say who it is
+	verified  bool            // it had when it bound
+	grade     grade           // that was raised
 }
 
 // grade is how far an anonymous caller came.
@@ -77,10 +76,10 @@ func (*rpcAnonymousBind) Info() alerts.Info {
 		Mitigation: "Close RPC between the zones. On the server set RestrictRemoteClients and, for clients, EnableAuthEpResolution, " +
 			"and take what anonymous callers may do (RestrictAnonymous, RestrictAnonymousSAM, RestrictNullSessAccess).",
 		Techniques: []alerts.Technique{
-			{ID: "T1046", Name: "Network Service Discovery", TacticID: "TA0007", Tactic: "Discovery"},
+			networkServiceDiscovery,
 			exploitRemoteService,
 		},
-		Kinds: []decode.Kind{decode.KindBind, decode.KindCall, decode.KindFlowEnd},
+		Kinds: []decode.Kind{decode.KindBind, decode.KindAuth, decode.KindCall, decode.KindFlowEnd},
 		Options: []alerts.Option{
 			{Name: "exempt", What: "Interfaces that are anonymous by design.", Default: alerts.Interfaces{"kms", "epmapper", "mgmt"}},
 		},
@@ -94,15 +93,17 @@ func (r *rpcAnonymousBind) Evaluate(c *alerts.Context, e decode.Event) {
 	switch e := e.(type) {
 	case *decode.Bind:
 		r.bind(c, e)
+	case *decode.Auth:
+		r.auth(e)
 	case *decode.Call:
-		if e.Known && e.Accepted && !verified(&e.Auth) {
+		if e.Known && e.Accepted && e.Caller.Anonymous() {
 			r.call(c, e)
 		}
 	case *decode.FlowEnd:
 		if f := r.flows.Get(e.Head().Flow.ID); f != nil {
 			for i := range f.bound[:f.n] {
-				if f.bound[i].grade < accepted {
-					r.raise(c, &f.bound[i], accepted)
+				if a := &f.bound[i]; a.grade < accepted && !a.undecided {
+					r.raise(c, a, accepted)
 				}
 			}
 			r.flows.Delete(e.Head().Flow.ID)
@@ -116,22 +117,28 @@ func verified(a *dcerpc.Auth) bool {
 }
 
 func (r *rpcAnonymousBind) bind(c *alerts.Context, b *decode.Bind) {
-	id := b.Head().Flow.ID
-	if verified(&b.Auth) {
+	caller := b.Caller
+	undecided := verified(&b.Auth) && !caller.Anonymous()
+	switch {
+	case undecided && (b.Outcome == decode.Nak || b.Outcome == decode.Rejected):
+		return
+	case caller.Authenticated(), undecided && b.Outcome != decode.Accepted:
 		// Where no answer was seen, the server may have taken it.
-		if b.Outcome != decode.Nak && b.Outcome != decode.Rejected {
-			f, _ := r.flows.Put(id)
-			f.authenticated, f.n = true, 0
+		if f := r.flows.Get(b.ID.Flow); f != nil {
+			f.forget(b.ID)
 		}
 		return
-	}
-	f := r.flows.Get(id)
-	if f != nil && f.authenticated && b.Alter {
+	case !undecided && !caller.Anonymous():
 		return
-	}
-	if b.Outcome != decode.Accepted {
+	case b.Outcome != decode.Accepted:
 		r.offered(c, b)
 		return
+	}
+	f := r.flows.Get(b.ID.Flow)
+	if f != nil && undecided { // so what was bound before may yet be somebody's
+		for i := range f.bound[:f.n] {
+			f.bound[i].undecided = f.bound[i].undecided || f.bound[i].of.ID == b.ID
+		}
 	}
 	for i := range b.Contexts {
 		x := &b.Contexts[i]
@@ -139,18 +146,38 @@ func (r *rpcAnonymousBind) bind(c *alerts.Context, b *decode.Bind) {
 			continue
 		}
 		if f == nil {
-			f, _ = r.flows.Put(id)
+			f, _ = r.flows.Put(b.ID.Flow)
 		}
-		if f.find(x.Abstract.UUID) != nil {
+		if f.find(b.ID, x.Abstract.UUID) != nil {
 			continue
 		}
-		a := anonymousInterface{iface: x.Abstract, at: b.Head().At}
-		if f.n == len(f.bound) {
+		a := anonymousInterface{of: b.Association, iface: x.Abstract, at: b.Head().At, undecided: undecided, verified: undecided}
+		if f.add(&a) == nil && !undecided {
 			r.raise(c, &a, accepted) // without waiting
-			continue
 		}
-		f.bound[f.n] = a
-		f.n++
+	}
+}
+
+// auth learns who the caller of an association turned out to be.
+func (r *rpcAnonymousBind) auth(e *decode.Auth) {
+	f := r.flows.Get(e.ID.Flow)
+	if f == nil {
+		return
+	}
+	anonymous := e.Caller.Anonymous()
+	for i := 0; i < f.n; {
+		a := &f.bound[i]
+		switch {
+		case a.of.ID != e.ID || a.grade != unraised:
+		case anonymous:
+			a.of, a.undecided = e.Association, false
+		case a.verified, e.Outcome != decode.Rejected:
+			f.drop(i) // it gave a name, be it refused
+			continue
+		default: // bound before by nobody, and still is
+			a.undecided = false
+		}
+		i++
 	}
 }
 
@@ -172,41 +199,90 @@ func (r *rpcAnonymousBind) offered(c *alerts.Context, b *decode.Bind) {
 }
 
 func (r *rpcAnonymousBind) call(c *alerts.Context, e *decode.Call) {
-	f := r.flows.Get(e.Head().Flow.ID)
-	if f == nil || f.authenticated {
-		return
-	}
-	a := f.find(e.Interface.UUID)
-	if a == nil {
-		return
-	}
 	g := executed
 	if e.Outcome == decode.Answered && e.ReplyLen > 0 {
 		g = returned
 	}
+	f := r.flows.Get(e.ID.Flow)
+	var a *anonymousInterface
+	if f != nil {
+		a = f.find(e.ID, e.Interface.UUID)
+	}
+	if a == nil {
+		if c.Lists("exempt", e.Interface.UUID) {
+			return
+		}
+		if f == nil {
+			f, _ = r.flows.Put(e.ID.Flow)
+		}
+		unbound := anonymousInterface{iface: e.Interface} // its bind is forgotten
+		if a = f.add(&unbound); a == nil {
+			a = &unbound
+		}
+	}
 	if g <= a.grade {
 		return
 	}
+	a.of, a.undecided = e.Association, false
 	if f := r.raise(c, a, g); f != nil {
-		f.Add("opnum", e.Opnum)
-		if name := dcerpc.OperationName(e.Interface.UUID, e.Opnum); name != "" {
-			f.Add("operation", name)
-		}
-		f.Add("outcome", e.Outcome)
-		if e.Outcome == decode.Faulted || e.Outcome == decode.Rejected {
-			f.Add("fault_status", status(e.Status, dcerpc.StatusName(e.Status)))
-		}
+		callFacts(f, e)
 		f.Add("reply_length", e.ReplyLen)
 	}
 }
 
-func (f *anonymousFlow) find(u dcerpc.UUID) *anonymousInterface {
+// callFacts adds the operation and what came of it.
+func callFacts(f *alerts.Finding, e *decode.Call) {
+	f.Add("opnum", e.Opnum)
+	if name := dcerpc.OperationName(e.Interface.UUID, e.Opnum); name != "" {
+		f.Add("operation", name)
+	}
+	f.Add("outcome", e.Outcome)
+	if e.Outcome == decode.Faulted || e.Outcome == decode.Rejected {
+		f.Add("fault_status", status(e.Status, dcerpc.StatusName(e.Status)))
+	}
+}
+
+func (f *anonymousFlow) find(of decode.AssociationID, u dcerpc.UUID) *anonymousInterface {
 	for i := range f.bound[:f.n] {
-		if f.bound[i].iface.UUID == u {
+		if a := &f.bound[i]; a.iface.UUID == u && a.of.ID == of {
+			return a
+		}
+	}
+	return nil
+}
+
+// add keeps an interface, in the place of one that was raised if need be; nil
+// where there is no place.
+func (f *anonymousFlow) add(a *anonymousInterface) *anonymousInterface {
+	if f.n < len(f.bound) {
+		f.n++
+		f.bound[f.n-1] = *a
+		return &f.bound[f.n-1]
+	}
+	for i := range f.bound {
+		if f.bound[i].grade != unraised {
+			f.bound[i] = *a
 			return &f.bound[i]
 		}
 	}
 	return nil
+}
+
+// forget drops the interfaces of an association that were not raised yet.
+func (f *anonymousFlow) forget(of decode.AssociationID) {
+	for i := 0; i < f.n; {
+		if f.bound[i].of.ID == of && f.bound[i].grade == unraised {
+			f.drop(i)
+		} else {
+			i++
+		}
+	}
+}
+
+func (f *anonymousFlow) drop(i int) {
+	copy(f.bound[i:f.n], f.bound[i+1:f.n])
+	f.n--
+	f.bound[f.n] = anonymousInterface{}
 }
 
 func (r *rpcAnonymousBind) raise(c *alerts.Context, a *anonymousInterface, g grade) *alerts.Finding {
@@ -215,10 +291,8 @@ func (r *rpcAnonymousBind) raise(c *alerts.Context, a *anonymousInterface, g gra
 	if f != nil {
 		f.Say("%v "+grades[g].deed, c.Client, interfaceName(a.iface.UUID), c.Server)
 		f.Add("grade", grades[g].name)
-		f.Add("interface", a.iface.UUID)
-		f.Add("interface_name", interfaceName(a.iface.UUID))
-		f.Add("interface_version", fmt.Sprintf("%d.%d", a.iface.Major, a.iface.Minor))
-		f.Add("auth_type", "none")
+		interfaceFacts(f, a.iface)
+		associationFacts(f, &a.of)
 	}
 	return f
 }

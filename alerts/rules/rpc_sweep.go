@@ -53,7 +53,7 @@ func (*rpcSweep) Info() alerts.Info {
 		Mitigation: "Find out what runs on the client, and take it off the network if nobody answers for it. " +
 			"Except scanners and management stations that are meant to do this by their addresses.",
 		Techniques: []alerts.Technique{
-			{ID: "T1046", Name: "Network Service Discovery", TacticID: "TA0007", Tactic: "Discovery"},
+			networkServiceDiscovery,
 			remoteSystemDiscovery,
 		},
 		Kinds: []decode.Kind{decode.KindBind, decode.KindCall},

@@ -5,6 +5,7 @@ import (
 
 	"kmswatch/alerts"
 	"kmswatch/decode"
+	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 )
 
@@ -12,13 +13,82 @@ import (
 func flow[E decode.Event](id uint16, e E) E {
 	e.Head().Flow.ID = uint64(id)
 	e.Head().Flow.Client.Port = id
+	if a := association(e); a != nil {
+		a.ID.Flow = uint64(id)
+	}
 	return e
 }
 
-// authenticated gives a bind the verifier of NTLM at the level connect.
-func authenticated(b *decode.Bind) *decode.Bind {
+// association gives that of an event, nil if it has none.
+func association(e decode.Event) *decode.Association {
+	switch e := e.(type) {
+	case *decode.Bind:
+		return &e.Association
+	case *decode.Call:
+		return &e.Association
+	case *decode.KMSExchange:
+		return &e.Association
+	case *decode.Auth:
+		return &e.Association
+	case *decode.PipeOpen:
+		return &e.Association
+	}
+	return nil
+}
+
+// Callers of the tests.
+var (
+	alice      = &auth.Caller{Kind: auth.Named, Mechanism: auth.NTLM, Accepted: auth.Yes, Domain: "CORP", User: "alice", Workstation: "WS1"}
+	beginning  = &auth.Caller{Mechanism: auth.NTLM}
+	emptyToken = &auth.Caller{Kind: auth.Anonymous, Mechanism: auth.NTLM, Accepted: auth.Yes, Evidence: auth.AnonymousFlag | auth.EmptyUser}
+	null       = &auth.Caller{Kind: auth.Anonymous, Mechanism: auth.NTLM, Accepted: auth.Yes, Evidence: auth.AnonymousFlag | auth.NullSession}
+	guest      = &auth.Caller{Kind: auth.Guest, Mechanism: auth.NTLM, Accepted: auth.Yes, Evidence: auth.GuestSession, User: "alice"}
+)
+
+// by gives an event its caller.
+func by[E decode.Event](c *auth.Caller, e E) E {
+	if a := association(e); a != nil {
+		a.Caller = c
+		return e
+	}
+	switch e := any(e).(type) {
+	case *decode.Session:
+		e.Caller = c
+	case *decode.TreeConnect:
+		e.Caller = c
+	case *decode.LDAPBind:
+		e.Caller = c
+	case *decode.LDAPSearch:
+		e.Caller = c
+	default:
+		panic("an event without a caller")
+	}
+	return e
+}
+
+// piped puts an event into a named pipe.
+func piped[E decode.Event](number uint32, name string, e E) E {
+	a := association(e)
+	a.ID.Pipe, a.Transport, a.Pipe = number, decode.TransportPipe, name
+	return e
+}
+
+// authenticated gives a bind the verifier of NTLM at the level connect, and the
+// caller that it proves.
+func authenticated(b *decode.Bind) *decode.Bind { return by(alice, begun(b)) }
+
+// begun gives a bind a verifier that has yet to tell who asks.
+func begun(b *decode.Bind) *decode.Bind {
 	b.Auth = dcerpc.Auth{Present: true, Type: dcerpc.AuthNTLM, Level: dcerpc.LevelConnect}
-	return b
+	return by(beginning, b)
+}
+
+// proved is the end of an authentication.
+func proved(client, server string, second int, c *auth.Caller, o decode.Outcome) *decode.Auth {
+	e := &decode.Auth{Ask: decode.Position{Frame: uint64(second + 1)}, Level: dcerpc.LevelConnect, Outcome: o}
+	*e.Head() = head(client, server, 50000, second)
+	e.ID.Flow, e.Caller = e.Head().Flow.ID, c
+	return e
 }
 
 // alter makes an alter_context of a bind.
@@ -40,6 +110,7 @@ func call(client, server string, second int, u dcerpc.UUID, opnum uint16, o deco
 		e.Status = 5
 	}
 	*e.Head() = head(client, server, 50000, second)
+	e.ID.Flow, e.Caller = e.Head().Flow.ID, auth.Unverified
 	return e
 }
 

@@ -33,6 +33,7 @@ func (rpcViolation) Evaluate(c *alerts.Context, e decode.Event) {
 	severity := alerts.Severity(0)
 	switch x.Protocol {
 	case decode.ProtoTCP, decode.ProtoDCERPC:
+	case decode.ProtoSMB, decode.ProtoNTLMSSP, decode.ProtoSPNEGO, decode.ProtoLDAP, decode.ProtoEPM:
 	case decode.ProtoPacket:
 		// What is odd below TCP counts where it may hide RPC, so also where no
 		// port was seen; elsewhere it is another's to tell.

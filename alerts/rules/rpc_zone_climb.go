@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"fmt"
-
 	"kmswatch/alerts"
 	"kmswatch/decode"
 	"kmswatch/decode/dcerpc"
@@ -68,9 +66,7 @@ func takenBefore(contexts []dcerpc.ContextItem, i int) bool {
 
 // bindFacts adds what a bind says of one of its contexts.
 func bindFacts(f *alerts.Finding, b *decode.Bind, x *dcerpc.ContextItem) {
-	f.Add("interface", x.Abstract.UUID)
-	f.Add("interface_name", interfaceName(x.Abstract.UUID))
-	f.Add("interface_version", fmt.Sprintf("%d.%d", x.Abstract.Major, x.Abstract.Minor))
+	interfaceFacts(f, x.Abstract)
 	f.Add("outcome", b.Outcome)
 	if b.Outcome == decode.Nak {
 		f.Add("nak_reason", dcerpc.NakReasonName(b.NakReason))
@@ -81,4 +77,5 @@ func bindFacts(f *alerts.Finding, b *decode.Bind, x *dcerpc.ContextItem) {
 	} else {
 		f.Add("auth_type", "none")
 	}
+	associationFacts(f, &b.Association)
 }

@@ -195,6 +195,8 @@ func TestEveryRuleSaysWhatItIs(t *testing.T) {
 var (
 	samr   = dcerpc.MustUUID("12345778-1234-abcd-ef00-0123456789ac")
 	lsarpc = dcerpc.MustUUID("12345778-1234-abcd-ef00-0123456789ab")
+	srvsvc = dcerpc.MustUUID("4b324fc8-1670-01d3-1278-5a47bf6ee188")
+	wkssvc = dcerpc.MustUUID("6bffd098-a112-3610-9833-46c3f87e345a")
 	winreg = dcerpc.MustUUID("338cd001-2244-31f1-aaaa-900038001003")
 )
 
