@@ -77,9 +77,7 @@ func (a *association) caller(v *dcerpc.Auth) *auth.Caller {
 	}
 	for i := len(a.security) - 1; i >= 0; i-- {
 		if c := &a.security[i]; c.level == dcerpc.LevelConnect {
-			if who := c.exchange.Caller(); who.Accepted != auth.No {
-				return who
-			}
+			return c.exchange.Caller() // also where the server refused it: it is not nobody for that
 		}
 	}
 	return a.Caller
