@@ -17,10 +17,13 @@ func newDecode(t terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "decode FILE|FOLDER|- ...",
 		Short: "Print every protocol message, one JSON object a line",
-		Long: `Print every DCE/RPC PDU, KMS message and DNS message about SRV records of the
-captures, one JSON object a line, and what is malformed as an object with
-"anomaly". The frame is the one in which the message ends.`,
-		Example: `  kmswatch decode kms.pcap | jq -c 'select(.pdu == "bind") | .contexts'`,
+		Long: `Print every DCE/RPC PDU (over TCP, UDP, HTTP and the pipes of SMB), SMB command,
+token of NTLM, SPNEGO and Kerberos, LDAP, Kerberos and KMS message, and DNS
+message about SRV records of the captures, one JSON object a line, and what is
+malformed as an object with "anomaly". The frame is the one in which the message
+ends. Names are shown; passwords, hashes and responses never are.`,
+		Example: `  kmswatch decode kms.pcap | jq -c 'select(.pdu == "bind") | .contexts'
+  kmswatch decode dc.pcap | jq -c 'select(.ntlmssp.user) | [.frame, .src, .ntlmssp.user]'`,
 		Args:    files,
 		RunE: func(c *cobra.Command, args []string) error {
 			out := bufio.NewWriterSize(t.out, 64<<10)

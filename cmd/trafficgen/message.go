@@ -13,17 +13,15 @@ var le = binary.LittleEndian
 type interfaceKind struct {
 	syntax     dcerpc.Syntax
 	operations int
-	port       uint16 // 0: a dynamic one
 }
 
 var kmsInterface = dcerpc.Syntax{UUID: dcerpc.KMS, Major: 1}
 
 var interfaces = []interfaceKind{
-	{dcerpc.Syntax{UUID: dcerpc.EPMapper, Major: 3}, 7, 135},
-	{dcerpc.Syntax{UUID: dcerpc.MustUUID("12345778-1234-abcd-ef00-0123456789ac"), Major: 1}, 60, 0}, // samr
-	{dcerpc.Syntax{UUID: dcerpc.MustUUID("12345778-1234-abcd-ef00-0123456789ab")}, 90, 0},           // lsarpc
-	{dcerpc.Syntax{UUID: dcerpc.MustUUID("12345678-1234-abcd-ef00-01234567cffb"), Major: 1}, 40, 0}, // netlogon
-	{dcerpc.Syntax{UUID: dcerpc.MustUUID("e3514235-4b06-11d1-ab04-00c04fc2dcd2"), Major: 4}, 24, 0}, // drsuapi
+	{dcerpc.Syntax{UUID: dcerpc.MustUUID("12345778-1234-abcd-ef00-0123456789ac"), Major: 1}, 60}, // samr
+	{dcerpc.Syntax{UUID: dcerpc.MustUUID("12345778-1234-abcd-ef00-0123456789ab")}, 90},           // lsarpc
+	{dcerpc.Syntax{UUID: dcerpc.MustUUID("12345678-1234-abcd-ef00-01234567cffb"), Major: 1}, 40}, // netlogon
+	{dcerpc.Syntax{UUID: dcerpc.MustUUID("e3514235-4b06-11d1-ab04-00c04fc2dcd2"), Major: 4}, 24}, // drsuapi
 }
 
 // features is the pseudo transfer syntax of bind-time feature negotiation with
@@ -90,6 +88,56 @@ func response(call uint32, context uint16, stub []byte) []byte {
 	b = le.AppendUint16(b, context)
 	b = append(b, 0, 0)
 	return pdu(uint8(dcerpc.TypeResponse), call, append(b, stub...))
+}
+
+// appendTower appends the tower of an interface over TCP (C706 appendix L), with
+// the port, in NDR64: conformance, length, octets, padding.
+func appendTower(b []byte, s dcerpc.Syntax, port uint16) []byte {
+	t := []byte{5, 0}
+	floor := func(left, right []byte) {
+		t = le.AppendUint16(t, uint16(len(left)))
+		t = append(t, left...)
+		t = le.AppendUint16(t, uint16(len(right)))
+		t = append(t, right...)
+	}
+	for _, x := range []dcerpc.Syntax{s, dcerpc.NDR64} {
+		id := appendSyntax([]byte{0x0d}, x)
+		floor(id[:len(id)-2], id[len(id)-2:])
+	}
+	floor([]byte{0x0b}, []byte{0, 0})
+	floor([]byte{0x07}, be.AppendUint16(nil, port))
+	floor([]byte{0x09}, []byte{0, 0, 0, 0})
+	b = le.AppendUint64(b, uint64(len(t)))
+	b = le.AppendUint32(b, uint32(len(t)))
+	b = append(b, t...)
+	return align(b)
+}
+
+// align pads to a multiple of eight.
+func align(b []byte) []byte {
+	for len(b)%8 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// mapRequest and mapResponse are stubs of ept_map (C706 appendix O) in NDR64.
+
+func mapRequest(s dcerpc.Syntax) []byte {
+	b := le.AppendUint64(make([]byte, 8), 1) // no object, a tower
+	b = appendTower(b, s, 0)
+	b = append(b, make([]byte, 20)...) // entry handle
+	return le.AppendUint32(b, 4)
+}
+
+func mapResponse(s dcerpc.Syntax, port uint16) []byte {
+	b := make([]byte, 20) // entry handle
+	b = align(le.AppendUint32(b, 1))
+	for _, n := range []uint64{4, 0, 1, 3} { // maximum, offset, count, referent
+		b = le.AppendUint64(b, n)
+	}
+	b = appendTower(b, s, port)
+	return le.AppendUint32(b, 0)
 }
 
 // kmsRequest is a request stub in NDR64; its encrypted parts are noise.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/gopacket"
 	"github.com/google/gopacket/layers"
+
+	"kmswatch/decode/dcerpc"
 )
 
 // step is one frame of a conversation: a payload, or a bare TCP segment.
@@ -55,7 +57,7 @@ func (g *generator) begin() *session {
 	if g.rand.IntN(20) == 0 {
 		s.client = net.IPv4(192, 0, 2, byte(1+g.rand.IntN(min(g.clients, 250)))).To4()
 	}
-	if g.mix && g.rand.IntN(100) < 50 {
+	if g.mix && g.rand.IntN(100) < 47 {
 		g.bulk(s)
 		return s
 	}
@@ -64,7 +66,9 @@ func (g *generator) begin() *session {
 		g.lookup(s)
 	case n < 60:
 		g.activate(s)
-	case n < 82:
+	case n < 66:
+		g.locate(s)
+	case n < 83:
 		g.call(s)
 	default:
 		g.pipeCalls(s)
@@ -149,11 +153,21 @@ func (g *generator) call(s *session) {
 			payloads = append(payloads, step{false, 0, nil})
 		}
 	}
-	port := i.port
-	if port == 0 {
-		port = uint16(49664 + g.rand.IntN(40))
-	}
-	g.tcp(s, port, payloads)
+	g.tcp(s, g.dynamic(), payloads)
+}
+
+// dynamic gives a port that Windows gives its services.
+func (g *generator) dynamic() uint16 { return uint16(49664 + g.rand.IntN(40)) }
+
+// locate asks the endpoint mapper for the port of an interface.
+func (g *generator) locate(s *session) {
+	i := interfaces[g.rand.IntN(len(interfaces))]
+	g.tcp(s, 135, []step{
+		{false, 0, bind(1, dcerpc.Syntax{UUID: dcerpc.EPMapper, Major: 3})},
+		{true, 0, bindAck(1, "135")},
+		{false, 0, request(2, 1, 3, mapRequest(i.syntax))},
+		{true, 0, response(2, 1, mapResponse(i.syntax, g.dynamic()))},
+	})
 }
 
 // bytes gives n bytes that look like nothing. They are shared and not to be

@@ -3,7 +3,7 @@ package main
 // pipeCalls is an SMB session with a named pipe and calls in it: SMB 2 with
 // FSCTL_PIPE_TRANSCEIVE, or SMB 1 with TransactNmPipe.
 func (g *generator) pipeCalls(s *session) {
-	i := interfaces[1+g.rand.IntN(len(interfaces)-1)]
+	i := interfaces[g.rand.IntN(len(interfaces))]
 	speak := smb2{session: g.rand.Uint64(), tree: g.rand.Uint32()}
 	talk := speak.steps
 	if g.rand.IntN(3) == 0 {
@@ -15,7 +15,7 @@ func (g *generator) pipeCalls(s *session) {
 		opnum := uint16(g.rand.IntN(i.operations))
 		exchanges = append(exchanges, [2][]byte{
 			request(id+2, 1, opnum, g.bytes(50+g.rand.IntN(340))),
-			response(id+2, 1, g.bytes(80+g.rand.IntN(920))),
+			response(id+2, 1, g.bytes(90+g.rand.IntN(960))),
 		})
 	}
 	var payloads []step
