@@ -84,6 +84,7 @@ type Evaluator struct {
 	context Context
 	table   table
 	pending *standing // raised, and being described
+	bound   bound
 	stats   Stats
 }
 
@@ -274,6 +275,9 @@ func (v *Evaluator) Handle(e decode.Event) {
 		v.end(v.table.soonest())
 	}
 	v.config.Inventory.Observe(e)
+	if b, ok := e.(*decode.Bind); ok {
+		v.bound.note(b)
+	}
 	k := e.Kind()
 	if int(k) >= len(v.by) || len(v.by[k]) == 0 {
 		return

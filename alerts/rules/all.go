@@ -21,6 +21,7 @@ func All() []alerts.Rule {
 		kmsUnusualPort{},
 		kmsMalformed{},
 		newKMSRefused(),
+		newKMSHostSoftware(),
 		newKMSUnauthenticatedClient(),
 		dnsKMSLookupClimb{},
 		dnsKMSAnswer{},

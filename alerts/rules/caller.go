@@ -27,11 +27,15 @@ func callerFacts(f *alerts.Finding, c *auth.Caller) {
 	}
 }
 
-// associationFacts adds who asks and over what.
-func associationFacts(f *alerts.Finding, a *decode.Association) {
+// associationFacts adds who asks, over what, and with what software.
+func associationFacts(f *alerts.Finding, c *alerts.Context, a *decode.Association) {
 	callerFacts(f, a.Caller)
 	f.Add("transport", a.Transport)
 	if a.Pipe != "" {
 		f.Add("pipe", a.Pipe)
+	}
+	if name, confidence := c.ClientSoftware(a.ID); name != "" {
+		f.Add("client_software", name)
+		f.Add("client_software_confidence", confidence)
 	}
 }

@@ -94,6 +94,6 @@ func (kmsForeignInterface) Evaluate(c *alerts.Context, e decode.Event) {
 		interfaceFacts(f, x.Abstract)
 		f.Add("outcome", outcome)
 		f.Add("port", c.Server.Port)
-		associationFacts(f, &b.Association)
+		associationFacts(f, c, &b.Association)
 	}
 }

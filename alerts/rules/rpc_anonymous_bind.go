@@ -192,7 +192,7 @@ func (r *rpcAnonymousBind) offered(c *alerts.Context, b *decode.Bind) {
 		if f := c.Raise(alerts.Fold{By: alerts.ByServer, Severity: grades[offered].severity, Key: "offered"}); f != nil {
 			f.Say("%v "+grades[offered].deed, c.Client, interfaceName(x.Abstract.UUID), c.Server)
 			f.Add("grade", grades[offered].name)
-			bindFacts(f, b, x)
+			bindFacts(f, c, b, x)
 		}
 		return
 	}
@@ -292,7 +292,7 @@ func (r *rpcAnonymousBind) raise(c *alerts.Context, a *anonymousInterface, g gra
 		f.Say("%v "+grades[g].deed, c.Client, interfaceName(a.iface.UUID), c.Server)
 		f.Add("grade", grades[g].name)
 		interfaceFacts(f, a.iface)
-		associationFacts(f, &a.of)
+		associationFacts(f, c, &a.of)
 	}
 	return f
 }

@@ -70,7 +70,7 @@ func (rpcAnonymousEnumeration) Evaluate(c *alerts.Context, e decode.Event) {
 	interfaceFacts(f, x.Interface)
 	callFacts(f, x)
 	f.Add("reply_length", x.ReplyLen)
-	associationFacts(f, &x.Association)
+	associationFacts(f, c, &x.Association)
 }
 
 func enumerationSeverity(c *alerts.Context, what string, g grade, k auth.Kind) alerts.Severity {

@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"kmswatch/alerts"
+	"kmswatch/alerts/inventory"
 	"kmswatch/decode"
 	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
+	"kmswatch/decode/stub"
 )
 
 // flow puts an event on a flow of its own.
@@ -134,6 +136,21 @@ func TestRulesAllocateNothingForRepeatsAndQuietEvents(t *testing.T) {
 		lookup(dmz1, internal1, vlmcs, 0, decode.Answered, srv("rogue", 1688, dmz2)), lookup(internal1, internal2, "_sip._tcp.x", 0, decode.Refused),
 		with(head(dmz1, internal1, 50000, 0), &decode.Anomaly{Protocol: decode.ProtoDCERPC, Name: "tiny-fragments", Evasive: true}),
 		with(head(dmz1, internal1, 50000, 0), &decode.Foreign{Guess: "http"}),
+		negotiated(internal1, 0, 0x1001, true), negotiated(internal2, 0, 0x1063bf3f, false),
+		begun(took(dmz2, internal1, 0, samr)), proved(dmz2, internal1, 0, emptyToken, decode.Accepted),
+		by(null, piped(1, "samr", took(dmz1, internal2, 0, samr))), by(null, piped(1, "samr", call(dmz1, internal2, 1, samr, 13, decode.Answered))),
+		session(dmz1, internal1, 0, null, decode.Accepted), session(dmz2, internal1, 0, alice, decode.Accepted),
+		tree(dmz1, internal1, 0, "IPC$", null, decode.Accepted), tree(dmz2, internal1, 0, "SYSVOL", alice, decode.Accepted),
+		pipe(dmz1, internal1, 0, "samr", null, decode.Accepted),
+		with(head(dmz1, internal1+":389", 50000, 0), &decode.LDAPBind{Caller: auth.Unbound, Outcome: decode.Accepted}),
+		with(head(dmz1, internal1+":389", 50000, 0), &decode.LDAPSearch{Caller: auth.Unbound, Base: "dc=x", Entries: 1, Outcome: decode.Answered}),
+		with(head(dmz2, internal1+":88", 50000, 0), &decode.KerberosReply{Outcome: decode.Answered}),
+		with(head(dmz1, internal1, 50000, 0), &decode.EndpointMapped{Interface: dcerpc.Syntax{UUID: inventory.DRSUAPI}}),
+		asked(dmz1, srvsvc, 31, stub.Arguments{Path: "x", Shape: stub.Shape{Climbs: true}}, 0),
+		asked(internal2, efsrpc, 0, stub.Arguments{Path: `\\evil\x`, Host: "evil"}, 0), asked(internal2, efsrpc, 0, stub.Arguments{Path: `\\10.0.0.66\x`, Host: "10.0.0.66"}, 0),
+		asked(internal2, inventory.Netlogon, 26, stub.Arguments{HasCredential: true, ZeroHead: true}, 0),
+		asked(internal2, spoolss, 89, stub.Arguments{Path: `C:\spool\drivers\x64\3\a.dll`, DataFile: `\\evil\x`}, 0),
+		asked(internal2, inventory.DRSUAPI, 3, stub.Arguments{}, 0), asked(dmz1, winreg, 20, stub.Arguments{}, 0), asked(dmz1, svcctl, 12, stub.Arguments{Command: "x"}, 0),
 		ended(dmz1, internal1, 5),
 	}
 	for _, r := range All() {

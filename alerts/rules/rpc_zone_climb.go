@@ -43,7 +43,7 @@ func (rpcZoneClimb) Evaluate(c *alerts.Context, e decode.Event) {
 		}
 		if f := c.Raise(alerts.Fold{By: alerts.ByServer, Interface: u}); f != nil {
 			f.Say("%v bound %s at %v, which is in a more trusted zone", c.Client, interfaceName(u), c.Server)
-			bindFacts(f, b, &b.Contexts[i])
+			bindFacts(f, c, b, &b.Contexts[i])
 			f.Add("client_trust", c.Client.Zone.Trust)
 			f.Add("server_trust", c.Server.Zone.Trust)
 		}
@@ -65,7 +65,7 @@ func takenBefore(contexts []dcerpc.ContextItem, i int) bool {
 }
 
 // bindFacts adds what a bind says of one of its contexts.
-func bindFacts(f *alerts.Finding, b *decode.Bind, x *dcerpc.ContextItem) {
+func bindFacts(f *alerts.Finding, c *alerts.Context, b *decode.Bind, x *dcerpc.ContextItem) {
 	interfaceFacts(f, x.Abstract)
 	f.Add("outcome", b.Outcome)
 	if b.Outcome == decode.Nak {
@@ -77,5 +77,5 @@ func bindFacts(f *alerts.Finding, b *decode.Bind, x *dcerpc.ContextItem) {
 	} else {
 		f.Add("auth_type", "none")
 	}
-	associationFacts(f, &b.Association)
+	associationFacts(f, c, &b.Association)
 }

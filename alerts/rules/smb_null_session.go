@@ -86,7 +86,7 @@ func (r *smbNullSession) Evaluate(c *alerts.Context, e decode.Event) {
 		if f := r.raise(c, e.Caller.Kind == auth.Guest, within, alerts.High, r.granted(id)); f != nil {
 			f.Say("%v opened the pipe %s at %v without saying who it is", c.Client, e.Pipe, c.Server)
 			f.Add("stage", "pipe")
-			associationFacts(f, &e.Association)
+			associationFacts(f, c, &e.Association)
 		}
 	case *decode.FlowEnd:
 		r.flows.Delete(id)
