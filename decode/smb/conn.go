@@ -81,6 +81,9 @@ const (
 	// keptPending, keptOpens are how large tables of an idle Conn may be.
 	keptPending = 64
 	keptOpens   = 32
+	// fewOpens is how many pipes keep the memory of what the handler had not
+	// used.
+	fewOpens = 16
 	// keptSpare is how many pipes wait for the next open.
 	keptSpare = 4
 )
@@ -94,7 +97,8 @@ const (
 //
 // The zero value wants a Reset; after End, another. It must not be copied. It is
 // small until the first message, about 4 KB with it, and bounded: whatever is
-// sent, with the default Config not more than about 1.5 MB.
+// sent, with the default Config not more than about 3 MB, most of it names as
+// long as they may be and half a megabyte of what pipes wait with.
 type Conn struct {
 	cfg      *Config
 	s        *state // nil before the first message
@@ -198,6 +202,7 @@ type request struct {
 	side      uint8
 	live      bool
 	isAsync   bool
+	makes     bool // pipe or tree is what it asks for
 	disk      bool // of a file that is none of ours
 	chains    bool // SMB 1: another command is chained to it
 	missed    bool // the other side lost bytes since
@@ -289,17 +294,17 @@ func (c *Conn) Excess() int {
 		return 0
 	}
 	n := 0
-	if len(s.requests) > fewPending {
-		n = len(s.requests) * int(unsafe.Sizeof(request{}))
+	if len(s.requests) > fewPending { // each may ask for a pipe
+		n = len(s.requests) * int(unsafe.Sizeof(request{})+unsafe.Sizeof(Pipe{}))
 	}
 	if len(s.sessions) > 2 {
-		n += len(s.sessions) * int(unsafe.Sizeof(Session{}))
+		n += len(s.sessions) * (int(unsafe.Sizeof(Session{})) + maxName/2)
 	}
 	if len(s.trees) > 4 {
 		n += len(s.trees) * (int(unsafe.Sizeof(Tree{})) + maxName/4)
 	}
 	if len(s.opens) > 4 {
-		n += len(s.opens) * int(unsafe.Sizeof(Pipe{}))
+		n += len(s.opens) * (int(unsafe.Sizeof(Pipe{})) + maxName/8)
 	}
 	if s.held > keptWay {
 		n += s.held
@@ -464,7 +469,10 @@ func (c *Conn) message(side int, d *half, b []byte, cut bool, at dcerpc.Point, h
 		c.s = newState()
 		c.s.conn.ExtendedSec = true
 	}
-	if len(b) < 14 && d.frame >= 14 {
+	if first := min(14, d.frame); len(b) < first { // a command code of either version
+		if cut {
+			return d.pass(b)
+		}
 		return 0
 	}
 	if len(b) >= 4 && string(b[1:4]) == "SMB" {
@@ -675,6 +683,11 @@ func (r *request) isOpen() bool {
 	return false
 }
 
+// asks tells whether the request opens a pipe and waits with that.
+func (r *request) asks() bool {
+	return r.makes && r.pipe != nil && r.pipe.ID == r.pipeID && r.pipe.phase == asked
+}
+
 // unanswered tells of a request without an answer, if it is one that is told of.
 func (c *Conn) unanswered(r *request, over bool, h Handler) {
 	st := Unknown
@@ -687,10 +700,10 @@ func (c *Conn) unanswered(r *request, over bool, h Handler) {
 			r.session.State = st
 			h.Session(r.session)
 		}
-	case r.tree != nil && r.isTreeConnect():
+	case r.makes && r.isTreeConnect():
 		r.tree.State = st
 		h.Tree(r.tree)
-	case r.pipe != nil && r.pipe.ID == r.pipeID && r.pipe.phase == asked && r.isOpen():
+	case r.asks():
 		if p := r.pipe; p.Tree != nil {
 			p.State = st
 			h.Open(p)

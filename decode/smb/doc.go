@@ -9,7 +9,8 @@
 // Security buffers are handed on unread, and of LANMAN-era passwords the lengths
 // alone.
 //
-// To read one more command: a row in commands2 or commands1, what of it must be
-// there in fixed2 or needs1, and a case in request2 and response2 or request1
-// and response1.
+// To read one more command of SMB 2: a row in commands2, in fixed2 how much of it
+// must be there, in variable where the rest of it stands, and a case in request2
+// and response2. Of SMB 1: a row in commands1, a case in whole1 if its fields lie
+// anywhere, and cases in request1 and response1.
 package smb

@@ -75,16 +75,20 @@ func (c *Conn) drain(p *Pipe, way int, at dcerpc.Point, h Handler) {
 		w.held = w.held[:copy(w.held, w.held[used:])]
 		c.s.held -= used
 	}
-	if len(w.held) == 0 && cap(w.held) > keptWay {
-		w.held = nil
-	}
+	c.idle(w)
 }
 
 // drop forgets what is kept.
 func (c *Conn) drop(w *way) {
 	c.s.held -= len(w.held)
 	w.held = w.held[:0]
-	if cap(w.held) > keptWay {
+	c.idle(w)
+}
+
+// idle gives up the memory of a direction that keeps nothing, if it is large or
+// there are many pipes.
+func (c *Conn) idle(w *way) {
+	if len(w.held) == 0 && (cap(w.held) > keptWay || len(c.s.opens) > fewOpens) {
 		w.held = nil
 	}
 }

@@ -190,6 +190,8 @@ func (c *Conn) message1(side int, d *half, b []byte, cut bool, at dcerpc.Point, 
 	if len(b) < need && !cut {
 		return 0
 	}
+	// No more than that is looked at, however much has come by now.
+	b = b[:min(len(b), need)]
 	c.messages++
 	if commands1[hd.command].name == "" {
 		h.Anomaly(side, UnknownCommand, 4)
@@ -203,7 +205,7 @@ func (c *Conn) message1(side int, d *half, b []byte, cut bool, at dcerpc.Point, 
 		c.once(side, WrongDirection, 9, h)
 	}
 	length := d.frame
-	m := block1{header1: hd, b: b[:min(len(b), length)], length: length, command: hd.command}
+	m := block1{header1: hd, b: b, length: length, command: hd.command}
 	var last piece
 	for place := headerSize1; ; m.chain++ {
 		if m.chain > 0 {
@@ -476,7 +478,7 @@ func (c *Conn) request1(side int, d *half, m *block1, at dcerpc.Point, h Handler
 	case cmd1TreeConnectAndX, cmd1TreeConnect:
 		s.name = m.path(s.name[:0])
 		r.tree = newTree(c.session(side, Version1, r.sessionID, h), s.name, at)
-		m.more.tree = r.tree
+		m.more.tree, r.makes = r.tree, true
 	case cmd1NTCreateAndX, cmd1OpenAndX, cmd1Open, cmd1Create, cmd1CreateNew:
 		m.more.pipe = nil
 		if r.disk {
@@ -753,7 +755,7 @@ func (c *Conn) response1(side int, d *half, m *block1, at dcerpc.Point, h Handle
 			c.logoff(Version1, q.sessionID, at, h)
 		}
 	case cmd1TreeConnectAndX, cmd1TreeConnect:
-		if r != nil {
+		if q.makes {
 			c.connected1(side, m, &q, ok, at, h)
 		}
 	case cmd1TreeDisconnect:
@@ -1000,7 +1002,7 @@ func (c *Conn) unchained(side int, m *block1, serial uint32, h Handler) {
 		}
 		serial = r.serial
 		r.live = false
-		if m.failed() && r.tree != nil && r.isTreeConnect() {
+		if m.failed() && r.makes && r.isTreeConnect() {
 			r.tree.State, r.tree.Status, r.tree.DOS = Refused, m.status, m.dos()
 			h.Tree(r.tree)
 			continue

@@ -199,7 +199,9 @@ func (c *Conn) message2(side int, d *half, b []byte, cut bool, at dcerpc.Point, 
 			}
 		}
 	}
-	m.b = b[:min(len(b), m.length)]
+	// No more than that is looked at, however much has come by now.
+	b = b[:min(len(b), need)]
+	m.b = b
 
 	// From here on the command counts.
 	c.messages++
@@ -212,7 +214,7 @@ func (c *Conn) message2(side int, d *half, b []byte, cut bool, at dcerpc.Point, 
 	if int(m.command) >= len(fixed2) {
 		h.Anomaly(side, UnknownCommand, 12)
 	}
-	if m.short && len(b) >= m.length {
+	if m.short && len(b) >= need {
 		h.Anomaly(side, ShortMessage, headerSize2)
 	}
 	if m.n > 0 && m.next == 0 && m.off+m.n+8 <= m.length && (m.command == Read2 || m.command == Write2) {
@@ -410,7 +412,7 @@ func (c *Conn) connect2(side int, m *command2, r *request, at dcerpc.Point, h Ha
 		r.session.Signed = true
 	}
 	c.s.name = appendUTF16(c.s.name[:0], m.data())
-	r.tree = newTree(r.session, c.s.name, at)
+	r.tree, r.makes = newTree(r.session, c.s.name, at), true
 }
 
 func newTree(q *Session, path []byte, at dcerpc.Point) *Tree {
@@ -450,7 +452,7 @@ func (c *Conn) asking(side int, r *request, name []byte, at dcerpc.Point, h Hand
 	p.Session, p.Tree = q, r.tree
 	p.session, p.tree = r.sessionID, r.treeID
 	r.session = q
-	r.pipe, r.pipeID = p, p.ID
+	r.pipe, r.pipeID, r.makes = p, p.ID, true
 	return p
 }
 
@@ -526,7 +528,7 @@ func (c *Conn) response2(side int, d *half, m *command2, at dcerpc.Point, h Hand
 			c.logoff(Version2, q.sessionID, at, h)
 		}
 	case TreeConnect2:
-		if r != nil {
+		if q.makes {
 			c.connected2(side, m, &q, ok, at, h)
 		}
 	case TreeDisconnect2:
@@ -686,7 +688,13 @@ func (c *Conn) created(side int, p *Pipe, ok bool, at dcerpc.Point, h Handler) {
 	}
 	// The tree is not known: what was written already may tell.
 	for way := range p.way {
-		if p.phase == candidate && dcerpc.Probe(p.way[way].held) == dcerpc.Match {
+		if p.phase != candidate {
+			return
+		}
+		switch dcerpc.Probe(p.way[way].held) {
+		case dcerpc.No:
+			c.drop(&p.way[way])
+		case dcerpc.Match:
 			c.opened(p, at, h)
 		}
 	}

@@ -29,7 +29,7 @@ func (c *Conn) ask(side int, version uint8, id uint64, at dcerpc.Point, h Handle
 				if version == Version2 {
 					h.Anomaly(side, DuplicateMessageID, 24)
 				}
-				if r.pipe != nil && r.pipe.ID == r.pipeID && r.pipe.phase == asked && r.isOpen() {
+				if r.asks() {
 					s.release(r.pipe)
 				}
 				free = r
@@ -67,12 +67,15 @@ func (s *state) grow() {
 		if !r.live {
 			continue
 		}
-		first := s.place(r.id)
+		first, placed := s.place(r.id), false
 		for j := range fewPending {
 			if to := &s.requests[(first+j)&(len(s.requests)-1)]; !to.live {
-				*to = *r
+				*to, placed = *r, true
 				break
 			}
+		}
+		if !placed && r.asks() {
+			s.release(r.pipe)
 		}
 	}
 }

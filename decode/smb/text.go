@@ -6,8 +6,10 @@ import (
 )
 
 // appendUTF16 appends little-endian UTF-16 up to the first NUL or the end, as
-// UTF-8. An odd byte at the end is dropped.
+// UTF-8. An odd byte at the end is dropped, and what bounded would cut away is
+// not read.
 func appendUTF16(dst, b []byte) []byte {
+	b = b[:min(len(b), 2*(maxName+1))]
 	for i := 0; i+1 < len(b); i += 2 {
 		r := rune(b[i]) | rune(b[i+1])<<8
 		if r == 0 {
@@ -35,7 +37,7 @@ func appendUTF16(dst, b []byte) []byte {
 // end, as UTF-8. Which set it is the protocol does not say: what is not ASCII is
 // taken for Latin 1.
 func appendOEM(dst, b []byte) []byte {
-	for _, c := range b {
+	for _, c := range b[:min(len(b), maxName+1)] {
 		if c == 0 {
 			break
 		}
