@@ -35,8 +35,13 @@ var doors = map[string][]string{
 // pure lists the folders that decode bytes and do nothing else, and impure what
 // they may not import.
 var (
-	pure   = []string{"decode/wire", "decode/packet", "decode/stream", "decode/dcerpc", "decode/ndr", "decode/kms", "decode/dns"}
-	impure = []string{"fmt", "log", "os", "net", "net/http", "log/slog"}
+	pure = []string{
+		"decode/wire", "decode/packet", "decode/stream", "decode/ber",
+		"decode/dcerpc", "decode/ndr", "decode/kms", "decode/epm", "decode/stub", "decode/software",
+		"decode/smb", "decode/ncadg", "decode/rpch", "decode/dns", "decode/ldap", "decode/kerberos",
+		"decode/ntlmssp", "decode/spnego", "decode/auth",
+	}
+	impure = []string{"fmt", "log", "log/slog", "os", "io", "net", "net/http", "time"}
 )
 
 // source is one Go file of the tree with its imports.
