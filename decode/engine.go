@@ -211,10 +211,15 @@ func (e *Engine) wantTCP(f *capture.Frame, p *packet.Packet) bool {
 		e.shakes.note(h, p)
 		return false
 	}
+	if len(p.Payload) == 0 {
+		return false
+	}
 	// Too few bytes to tell are enough: who sends a header in pieces may hide it.
-	if len(p.Payload) > 0 && begins(p.Payload) {
+	// So may who sends the first piece late.
+	shake, ahead := e.shakes.before(h, p)
+	if ahead || begins(p.Payload) {
 		e.flows.add(h)
-		e.replayHandshake(f, p, h)
+		e.replayHandshake(f, p, shake)
 		return true
 	}
 	return false
@@ -225,10 +230,9 @@ func begins(b []byte) bool {
 	return dcerpc.Probe(b) != dcerpc.No || smb.Probe(b) != smb.No || rpch.Probe(b) != dcerpc.No
 }
 
-// replayHandshake gives the shard the handshake that went before the first PDU
+// replayHandshake gives the shard the handshake that went before the first data
 // of a flow, so that the flow is not taken for one in mid-stream.
-func (e *Engine) replayHandshake(f *capture.Frame, p *packet.Packet, h uint64) {
-	shake := e.shakes.before(h, p)
+func (e *Engine) replayHandshake(f *capture.Frame, p *packet.Packet, shake *handshake) {
 	if shake == nil {
 		return
 	}
@@ -362,7 +366,12 @@ func (s *flowSet) age(now, idle int64) {
 
 // handshakes remembers the last handshakes on ports that none would guess, each
 // in a place that its flow's hash decides: a later one overwrites an earlier.
-type handshakes [1 << 15]handshake
+type handshakes struct {
+	places [1 << 15]handshake
+	// fresh has a bit for each place whose flow has not said its first byte since:
+	// a few kilobytes that stay in the cache, for each segment is held against it.
+	fresh [1 << 15 / 64]uint64
+}
 
 type handshake struct {
 	hash  uint64
@@ -374,30 +383,45 @@ type handshake struct {
 
 // note takes a SYN or a SYN-ACK.
 func (s *handshakes) note(h uint64, p *packet.Packet) {
-	e := &s[h&uint64(len(s)-1)]
+	i := h % uint64(len(s.places))
+	e := &s.places[i]
 	if p.Flags&packet.ACK == 0 {
 		*e = handshake{hash: h, seq: [2]uint32{p.Seq}, addr: [4]byte(p.Src[12:]), port: p.SrcPort, state: 1}
 		return
 	}
 	if e.hash == h && e.state == 1 && p.Ack == e.seq[0]+1 && !e.sentBy(p) {
 		e.seq[1], e.state = p.Seq, 2
+		s.fresh[i>>6] |= 1 << (i & 63)
 	}
 }
 
-// before gives the handshake that ended right before p, or nil.
-func (s *handshakes) before(h uint64, p *packet.Packet) *handshake {
-	e := &s[h&uint64(len(s)-1)]
+// farAhead is how far behind the first byte of an end a segment may be that came
+// before it.
+const farAhead = 1 << 20
+
+// before gives the handshake of a flow whose first data p is, else nil. Ahead
+// tells that other data goes before p, which was not seen yet.
+func (s *handshakes) before(h uint64, p *packet.Packet) (shake *handshake, ahead bool) {
+	i := h % uint64(len(s.places))
+	if s.fresh[i>>6]&(1<<(i&63)) == 0 {
+		return nil, false
+	}
+	e := &s.places[i]
 	if e.hash != h || e.state != 2 {
-		return nil
+		return nil, false
 	}
 	side := 1
 	if e.sentBy(p) {
 		side = 0
 	}
-	if p.Seq != e.seq[side]+1 {
-		return nil
+	switch d := p.Seq - e.seq[side] - 1; {
+	case d == 0:
+		s.fresh[i>>6] &^= 1 << (i & 63)
+		return e, false
+	case d < farAhead:
+		return e, true
 	}
-	return e
+	return nil, false
 }
 
 // sentBy tells whether the client of the handshake sent p.

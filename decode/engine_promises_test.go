@@ -202,6 +202,29 @@ func TestForeignIsToldOfWhatBeginsAStreamAlone(t *testing.T) {
 			c.ask(requestPDU(2, 0, 0, kmsAsk()))
 			c.answer(responsePDU(2, 0, kmsGrant()))
 		}, []string{"kms answered asked=6 [bytes-missing]", "call 2", "end"}},
+		{"HTTP in segments of a byte", func(r *reel) {
+			c := r.dial(clientEnd, kmsEnd)
+			for _, x := range []byte("GET / HTTP/1.1\r\n\r\n") {
+				c.ask([]byte{x})
+			}
+			c.close()
+		}, []string{"8 > foreign http", "end closed"}},
+		{"no more than a few bytes", func(r *reel) {
+			c := r.dial(clientEnd, kmsEnd)
+			c.ask([]byte("help\r\n"))
+			c.close()
+		}, []string{"> foreign unknown", "end closed"}},
+		{"no more than a few bytes from both ends, and no end", func(r *reel) {
+			c := r.dial(clientEnd, kmsEnd)
+			c.ask([]byte("a"))
+			c.answer([]byte("b"))
+		}, []string{"> foreign unknown", "end capture"}},
+		{"a few bytes, and an answer that tells", func(r *reel) {
+			c := r.dial(clientEnd, kmsEnd)
+			c.ask([]byte("\n"))
+			c.answer([]byte("SSH-2.0-x\r\n"))
+			c.close()
+		}, []string{"< foreign ssh", "end closed"}},
 		{"mid-stream, in the middle of a PDU", func(r *reel) {
 			c := r.pickUp(clientEnd, kmsEnd)
 			c.ask(requestPDU(1, 0, 0, kmsAsk())[100:])
@@ -244,6 +267,60 @@ func TestPortsAreHintsAndNotTruth(t *testing.T) {
 			k.close()
 			r.want(t, decode.Config{}, c.server+" < bind 1 accepted", "end closed")
 		})
+	}
+}
+
+// TestFirstBytesThatComeLate: who sends what begins a flow last hides it from
+// who looks at the first segment alone.
+func TestFirstBytesThatComeLate(t *testing.T) {
+	cases := []struct {
+		name string
+		cuts [][2]int // of the bind, in the order of their coming
+	}{
+		{"two segments the other way round", [][2]int{{30, 72}, {0, 30}}},
+		{"bytes that begin nothing, then all in reverse", [][2]int{{60, 72}, {40, 60}, {20, 40}, {0, 20}}},
+		{"bytes that might begin something", [][2]int{{17, 18}, {18, 72}, {0, 17}}}, // a zero, as NetBIOS frames have
+		{"the first byte last", [][2]int{{1, 72}, {0, 1}}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := newReel()
+			k := r.dial(clientEnd, oddEnd)
+			b := bindPDU(1, kmsWire)
+			for _, x := range c.cuts {
+				k.raw(0, psh|ack, x[0], b[x[0]:x[1]])
+			}
+			k.seq[0] += uint32(len(b))
+			k.answer(bindAckPDU(1))
+			k.ask(requestPDU(2, 0, 0, kmsAsk()))
+			k.answer(responsePDU(2, 0, kmsGrant()))
+			k.close()
+			got := r.play(t, decode.Config{})
+			if len(got) != 4 || strings.Contains(joined(got), "[") || !holds(got[0], "bind 1 accepted") || !holds(got[1], "kms answered") {
+				t.Errorf("told\n%s", joined(got))
+			}
+		})
+	}
+}
+
+// TestFlowsThatBeginAtOnceAreNoneOfInterest: only what comes ahead of a flow's
+// first bytes makes a shard look, and what follows them does not.
+func TestFlowsThatBeginAtOnceAreNoneOfInterest(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.dial(clientEnd, oddEnd)
+	for range 3 {
+		c.ask([]byte("what is of no interest"))
+		c.seq[0] += 10 // a segment that was not captured
+		c.answer([]byte("nor is that"))
+	}
+	e := decode.New(decode.Config{}, &told{t: t})
+	for i := range r.frames {
+		e.Feed(&r.frames[i])
+	}
+	if st := e.Stats(); st.Interest != 0 {
+		t.Errorf("%d frames reached a shard", st.Interest)
 	}
 }
 
