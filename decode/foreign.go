@@ -25,6 +25,9 @@ func guess(b []byte) string {
 	return "unknown"
 }
 
+// enoughToGuess is how many bytes tell all protocols apart that guess knows.
+const enoughToGuess = len("RPC_OUT_DATA ")
+
 func isHTTP(b []byte) bool {
 	for _, p := range [...]string{"GET ", "HEAD ", "POST ", "PUT ", "OPTIONS ", "CONNECT ", "DELETE ", "PRI * HTTP/2", "HTTP/1.", "RPC_IN_DATA ", "RPC_OUT_DATA "} {
 		if bytes.HasPrefix(b, []byte(p)) {

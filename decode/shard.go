@@ -120,6 +120,7 @@ type flow struct {
 	sure    bool       // by handshake or by PDU, not by port
 	carries carries
 	bind    bool      // its first bytes are a bind
+	stray   bool      // they are nothing that is decoded, on a KMS port, and too few to guess by
 	opened  [2]uint32 // what acknowledges the SYN of each direction; 0 none, or 1 in 2^32
 	known   bool      // events told of it
 	closed  bool
@@ -506,12 +507,16 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 		f.carries = carriesDNS
 		f.adrift = [2]bool{!whole, !whole}
 	case s.kms.has(f.Server.Port) && whole:
+		if f.stray = len(b) < enoughToGuess && guess(b) == "unknown"; f.stray {
+			return false
+		}
 		f.carries = carriesForeign
 		s.tellForeign(b, dir)
 	}
 	return true
 }
 
+// tellForeign tells of a flow that begins with b.
 func (s *shard) tellForeign(b []byte, dir stream.Dir) {
 	s.foreign.Guess = guess(b)
 	s.emit(&s.foreign, dir)
@@ -615,6 +620,9 @@ func (s *shard) end(f *flow, why EndReason) {
 	s.cur, s.cut = f, false
 	if f.Proto == tcp {
 		s.stream.Flush(&f.conn, s)
+	}
+	if f.stray && f.carries == undecided {
+		s.tellForeign(nil, f.client) // they said no more than that
 	}
 	over := why == Closed || why == Reset || why == Idle
 	if f.Proto == tcp && f.conn.OneSided() {
