@@ -16,6 +16,7 @@ const (
 	DataAfterFIN                      // data at or behind the end that a FIN announced
 	MisplacedFIN                      // a FIN inside the data, or at another place than the one before
 	DataAfterReset                    // the end that sent an accepted RST goes on sending
+	ManySegments                      // more segments behind a hole than may wait, of a few bytes each
 	anomalies
 )
 
@@ -31,6 +32,7 @@ var anomalyTable = [anomalies]struct {
 	DataAfterFIN:   {"data-after-fin", true},
 	MisplacedFIN:   {"misplaced-fin", true},
 	DataAfterReset: {"data-after-reset", true},
+	ManySegments:   {"many-segments", true},
 }
 
 // String gives the name.

@@ -158,6 +158,9 @@ const (
 	// hashes of. An overlap with bytes that are no longer kept is compared if
 	// it covers one of these pieces as a whole.
 	recentChunks = 4
+	// fewBytes is less than honest hosts send in each of hundreds of segments in a
+	// row without an acknowledgement: RFC 9293 3.7.4 has them wait for more.
+	fewBytes = 32
 	// tickBits makes ticks of about a millisecond from nanoseconds; a segment
 	// that comes again within duplicateTicks is a frame seen twice. TCP sends
 	// again after 200 ms, or after three later segments were acknowledged.
@@ -624,6 +627,9 @@ func (r *Reassembler) place(c *Conn, dir Dir, seq uint32, b []byte, m int, whole
 			r.gap(c, dir, int64(off), missing, to)
 		case r.full(h, len(b)):
 			r.counters.FlowOverflows++
+			if w := h.wait; w != nil && w.nodes >= r.cfg.MaxSegments && w.nodeBytes < w.nodes*fewBytes {
+				r.tell(c, dir, ManySegments, to)
+			}
 			h.flags |= jumped
 			at := seq
 			if first != nil && after(seq, first.seq) {

@@ -1177,6 +1177,32 @@ func TestTrap49BoundsHold(t *testing.T) {
 	})
 }
 
+func TestTrap49SegmentsOfAFewBytesThatDoNotFitAreTold(t *testing.T) {
+	cases := []struct {
+		name string
+		size int
+		told int
+	}{
+		{"a byte each", 1, 1},
+		{"a few bytes each", 30, 1},
+		{"as many as honest hosts send", 200, 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := NewReassembler(Config{})
+			conn, to := new(Conn), &counting{use: true}
+			r.Segment(conn, 1, &Segment{Seq: 0, Flags: ACK}, to)
+			r.Segment(conn, 0, &Segment{Seq: 0, Flags: ACK, Payload: []byte{1}}, to)
+			for i := range uint32(3000) {
+				r.Segment(conn, 0, &Segment{Seq: 1_000_000 - i*uint32(c.size), Flags: ACK, Payload: make([]byte, c.size)}, to)
+			}
+			if n := r.Counters(); int(n.Anomalies) != c.told || n.FlowOverflows == 0 {
+				t.Errorf("%d anomalies, %d overflows", n.Anomalies, n.FlowOverflows)
+			}
+		})
+	}
+}
+
 // A hole that was skipped because of a bound, not of an acknowledgement, may
 // have been dug by segments that the other end never took. Its
 // acknowledgements then lead back.
