@@ -145,7 +145,7 @@ func TestPoolStaysSmall(t *testing.T) {
 		}
 		total += info.Size()
 	}
-	if total > 2<<20 {
+	if total > 4<<20 {
 		t.Errorf("the pool has %d bytes", total)
 	}
 }
