@@ -246,7 +246,12 @@ func replayed(t *testing.T, c *config.Config, rule string, workers int, way func
 		t.Fatal(err)
 	}
 	defer src.Close()
+	return evaluated(t, c, rule, workers, way(src), func(i int32) string { return filepath.Base(src.File(int(i))) })
+}
 
+// evaluated is replayed for frames of any source; file names a frame's capture.
+func evaluated(t *testing.T, c *config.Config, rule string, workers int, from capture.Source, file func(int32) string) []*alerts.Alert {
+	t.Helper()
 	// As cmd/kmswatch wires it.
 	settings := maps.Clone(c.Rules)
 	if settings == nil {
@@ -263,7 +268,7 @@ func replayed(t *testing.T, c *config.Config, rule string, workers int, way func
 		Settings:  settings,
 		Zones:     c.Zones,
 		Inventory: inventory.New(c.Inventory),
-		File:      func(i int32) string { return filepath.Base(src.File(int(i))) },
+		File:      file,
 		Out: func(a *alerts.Alert) {
 			if a.Stage == alerts.Ended && (rule == "" || a.Rule.ID == rule) {
 				got = append(got, a.Clone())
@@ -278,7 +283,7 @@ func replayed(t *testing.T, c *config.Config, rule string, workers int, way func
 		engine.KMSPorts = append(engine.KMSPorts, h.Ports...)
 	}
 	e := decode.New(engine, v)
-	from, frames := way(src), make([]capture.Frame, 64)
+	frames := make([]capture.Frame, 64)
 	for err == nil {
 		var n int
 		n, err = from.Read(frames)
