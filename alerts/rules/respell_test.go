@@ -71,7 +71,8 @@ func refragment(b []byte, n int) ([]byte, bool) {
 
 // respellPipes gives a tape whose transactions on pipes (SMB1's TransactNmPipe,
 // SMB2's FSCTL_PIPE_TRANSCEIVE) come as writes and reads of a few bytes each;
-// stub is as in respellRPC, 0 leaves the PDUs as they are.
+// stub is as in respellRPC, 0 leaves the PDUs as they are. It is nil if there is
+// no transaction.
 func respellPipes(stub, write, read int) func(*testing.T, *tape) *tape {
 	return func(t *testing.T, tp *tape) *tape {
 		t.Helper()
@@ -104,7 +105,7 @@ func respellPipes(stub, write, read int) func(*testing.T, *tape) *tape {
 			return all
 		})
 		if changed == 0 {
-			t.Fatal("there is no transaction on a pipe")
+			return nil
 		}
 		return out
 	}
