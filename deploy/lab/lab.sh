@@ -28,6 +28,7 @@ lab_packages=(samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-
 	samba-common-bin samba-testsuite python3-samba krb5-user ldap-utils ldb-tools libsasl2-modules-gssapi-mit
 	bind9-dnsutils python3-impacket nmap tcpdump tshark iproute2 ethtool curl openssl)
 lab_hosts=(rtr dc in mem web fs old dmz)
+lab_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lab_tag=kwlab$$ # namespaces with names of their own
 dir=            # all that the lab writes, from lab_up to lab_down
 
@@ -299,6 +300,13 @@ fs_start() {
 	CONF
 	on fs timeout -k 5 3600 smbd -s "$dir/fs.conf" -F --no-process-group --debug-stdout </dev/null >"$dir/fs/out" 2>&1 &
 	wait_port fs 445 139
+}
+
+# old_start: old grants a bind to any interface and does nothing.
+old_start() {
+	stop old
+	(cd "$dir/old" && on old timeout -k 5 3600 "$lab_folder/old_server.py" $old) </dev/null >"$dir/old/out" 2>&1 &
+	wait_port old 135 445
 }
 
 # member_joined: mem is a member of the domain, and runs nothing.

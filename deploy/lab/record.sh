@@ -68,8 +68,10 @@ dc_in() { [[ $dc_mode == "$*" ]] || { dc_mode=$*; dc_start "$@"; }; }
 fs_in() { [[ $fs_mode == "$*" ]] || { fs_mode=$*; fs_start "$@"; }; }
 dc_open() { dc_in 'server min protocol = NT1' 'ldap server require strong auth = no'; }
 dc_closed() { dc_in 'restrict anonymous = 2'; }
+dc_plain() { dc_in 'server min protocol = NT1' 'server smb encrypt = off'; }
 dc_closed_smb1() { dc_in 'server min protocol = NT1' 'restrict anonymous = 2'; }
 dc_without_ntlm() { [[ -n $dc_mode ]] || dc_open; dc_in 'ntlm auth = disabled'; }
+old_up() { [[ -n $(ip netns pids "$lab_tag-old") ]] || old_start; }
 
 # Something to send in the client's folder.
 upload() { head -c "$1" < <(seq 100000) >"$dir/work/upload.txt"; }

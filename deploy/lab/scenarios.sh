@@ -164,7 +164,7 @@ scenario real-smbclient-list-smb1 dmz smbclient \
 	'the same over SMB1 in NetBIOS sessions on port 139: RAP and srvsvc' \
 	"smbclient -L $dc -N -p 139 $smb1"
 scenario real-smb2-null-session-denied dmz smbclient \
-	'restrict anonymous = 2: the session without a name is accepted, IPC\$ is denied to it' \
+	'restrict anonymous = 2: the session without a name is accepted, IPC$ is denied to it' \
 	"rpcclient -U '' -N $dc -c enumdomusers; smbclient -L $dc -U '%'"
 before real-smb2-null-session-denied dc_closed
 scenario real-smb1-null-session-denied dmz smbclient \
@@ -358,3 +358,169 @@ normal password krb5-user \
 normal dns samba-common-bin \
 	'net ads dns register: an update refused without, granted with TSIG by Kerberos' \
 	'net ads dns register -P'
+
+# impacket's examples. They encrypt SMB3 wherever a name is given and the server
+# can, which dc_plain cannot.
+impacket() {
+	scenario "real-$1" "$2" python3-impacket "$3" "/usr/bin/python3 $ex/$4"
+	before "real-$1" dc_plain
+}
+login="CORP/$admin:$password@$dc"
+impacket samrdump dmz \
+	'samrdump without a name over SMB2: a request is a write and a read of the pipe' \
+	"samrdump.py $dc"
+impacket samrdump-inside internal \
+	'the same from the internal zone' \
+	"samrdump.py $dc"
+impacket samrdump-netbios dmz \
+	'the same in a NetBIOS session on port 139' \
+	"samrdump.py -port 139 $dc"
+impacket samrdump-denied dmz \
+	'restrict anonymous = 2: samrdump without a name is denied IPC$' \
+	"samrdump.py $dc"
+before real-samrdump-denied dc_closed
+impacket samrdump-user dmz \
+	'samrdump with a password over SMB2' \
+	"samrdump.py CORP/$user:$user_password@$dc"
+impacket samrdump-encrypted dmz \
+	'samrdump with a password, SMB3 encrypted: the pipe is not to be seen' \
+	"samrdump.py CORP/$user:$user_password@$dc"
+before real-samrdump-encrypted dc_open
+impacket lookupsid-denied dmz \
+	'lookupsid without a name: the policy is not opened for it' \
+	"lookupsid.py -no-pass $dc 520"
+impacket lookupsid dmz \
+	'lookupsid with a password: one request and one response of several fragments' \
+	"lookupsid.py $login 520"
+impacket rpcdump-smb dmz \
+	'rpcdump without a name by the pipe epmapper' \
+	"rpcdump.py -port 445 $dc"
+impacket rpcmap-smb dmz \
+	'rpcmap without a name asks for the interfaces behind the pipe lsarpc' \
+	"rpcmap.py -no-pass 'ncacn_np:${dc}[\\pipe\\lsarpc]'"
+impacket getarch dmz \
+	'getArch binds the endpoint mapper with NDR64 alone: rejected' \
+	"getArch.py -target $dc"
+impacket netview dmz \
+	'netview asks for the sessions by srvsvc: access denied' \
+	"netview.py -target $dc -noloop CORP/$user:$user_password"
+impacket services-list dmz \
+	'services lists the services by svcctl' \
+	"services.py $login list"
+impacket services-create dmz \
+	'services creates a service by svcctl: RCreateServiceW, which Samba answers by a fault' \
+	"services.py $login create -name labservice -display labservice -path 'C:\\lab\\service.exe'"
+impacket services-create-inside internal \
+	'the same from the internal zone' \
+	"services.py $login create -name labservice -display labservice -path 'C:\\lab\\service.exe'"
+impacket reg-query dmz \
+	'reg looks after the service of the remote registry, then reads keys by winreg' \
+	"reg.py $login query -keyName 'HKLM\\SOFTWARE'"
+impacket atexec dmz \
+	'atexec opens the pipe atsvc, which is not there' \
+	"atexec.py $login hostname"
+impacket atexec-old dmz \
+	'atexec against a server with the pipe: ITaskSchedulerService sealed, a task is registered, answered by a fault' \
+	"atexec.py CORP/$admin:$password@$old hostname"
+before real-atexec-old old_up
+impacket secretsdump dmz \
+	'secretsdump replicates an account by drsuapi over TCP, sealed: DsGetNCChanges by no domain controller' \
+	"secretsdump.py -just-dc-user CORP/$user $login"
+impacket secretsdump-inside internal \
+	'the same from the internal zone' \
+	"secretsdump.py -just-dc-user CORP/$user $login"
+
+# The requests by which attacks are recognised, against Samba and against a
+# server that grants what Samba does not offer.
+attack() {
+	local name=real-attack-$1
+	shift
+	scenario "$name" dmz python3-impacket "$1" "attacks.py $2"
+	before "$name" dc_plain old_up
+}
+named="-u '$admin:$password'"
+attack petitpotam \
+	'PetitPotam without a name: EfsRpcOpenFileRaw of a UNC path by lsarpc, tried by the server (53)' \
+	"petitpotam $old"
+attack petitpotam-user \
+	'the same with a password, in the clear' \
+	"-u $user:$user_password petitpotam $old"
+attack petitpotam-sealed \
+	'the same with a password, sealed: only the operation is seen' \
+	"-u $user:$user_password -l seal petitpotam $old"
+attack petitpotam-efsrpc \
+	'PetitPotam without a name: EfsRpcEncryptFileSrv by the pipe efsrpc' \
+	"petitpotam-efsrpc $old"
+attack petitpotam-refused \
+	'PetitPotam against Samba: the bind to EFSR by lsarpc is rejected, the pipe efsrpc is not there' \
+	"petitpotam $dc; attacks.py petitpotam-efsrpc $dc"
+attack printerbug \
+	'PrinterBug without a name: RpcRemoteFindFirstPrinterChangeNotificationEx, and Samba calls back' \
+	"printerbug $dc"
+attack printerbug-user \
+	'the same with a password, signed' \
+	"-u $user:$user_password -l sign printerbug $dc"
+attack printnightmare \
+	'PrintNightmare with a password: RpcAddPrinterDriverEx with a data file on a UNC path, refused' \
+	"-u $user:$user_password printnightmare $dc"
+attack printnightmare-smb1 \
+	'the same over SMB1' \
+	"-1 -u $user:$user_password printnightmare $dc"
+attack dfscoerce \
+	'DFSCoerce with a password: NetrDfsAddStdRoot and NetrDfsRemoveStdRoot, faults' \
+	"-u $user:$user_password dfscoerce $dc"
+attack shadowcoerce \
+	'ShadowCoerce with a password: IsPathSupported and IsPathShadowCopied of a UNC path, faults' \
+	"-u $user:$user_password shadowcoerce $old"
+attack shadowcoerce-refused \
+	'ShadowCoerce against Samba: the pipe FssagentRpc is not there' \
+	"-u $user:$user_password shadowcoerce $dc"
+attack zerologon \
+	'Zerologon by the pipe netlogon: four times a client challenge and credential of zeros for DC1$, denied' \
+	"zerologon $dc"
+attack zerologon-tcp \
+	'the same over TCP' \
+	"-t zerologon $dc"
+attack ms08-067 \
+	'MS08-067 over SMB1 by the pipe browser: NetprPathCanonicalize of a path that climbs above its root, a fault' \
+	"-1 ms08-067-browser $old"
+attack ms08-067-samba \
+	'the same over SMB2 by srvsvc against Samba, a fault' \
+	"ms08-067 $dc"
+attack ms08-067-refused \
+	'the same by the pipe browser against Samba: the bind is rejected' \
+	"ms08-067-browser $dc"
+attack ms06-040 \
+	'MS06-040 over SMB1 by the pipe browser: NetprPathCanonicalize of an overlong path and prefix' \
+	"-1 ms06-040 $old"
+attack ms03-026 \
+	'MS03-026 on port 135: RemoteActivation with an overlong server name, a fault' \
+	"ms03-026 $old"
+attack ms03-026-refused \
+	'the same against Samba: the bind is rejected' \
+	"ms03-026 $dc"
+attack service \
+	'a service is created by svcctl over SMB1' \
+	"-1 $named service $dc"
+attack service-null \
+	'the service manager refuses a session without a name' \
+	"service $dc"
+attack task \
+	'a task is registered by ITaskSchedulerService in the clear' \
+	"$named task $old"
+attack task-sealed \
+	'the same, sealed' \
+	"$named -l seal task $old"
+attack job \
+	'a job is added by the older NetrJobAdd' \
+	"$named job $old"
+attack registry \
+	'a key is saved to a file and a value set by winreg' \
+	"$named registry $dc"
+attack registry-null \
+	'the same in a session without a name: the keys open, the value is refused' \
+	"registry $dc"
+scenario real-path-canonicalize dmz python3-impacket \
+	'no attack: NetprPathCanonicalize with a password, of a path that stays below its root; a fault' \
+	"attacks.py -u $user:$user_password path $dc"
+before real-path-canonicalize dc_plain
