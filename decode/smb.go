@@ -16,8 +16,10 @@ type smbFlow struct {
 // smbCaller is who an SMB session belongs to: what a smb.Session's Owner is.
 type smbCaller struct {
 	exchange auth.Exchange
-	begun    bool
-	caller   *auth.Caller
+	begun    bool         // tokens went to exchange
+	setup    dcerpc.Point // the first request of the setup that they are of
+	granted  bool
+	caller   *auth.Caller // of the setup that was granted last, of the last while none was
 }
 
 // callerOf gives what is known of a session's caller, which it makes at need.
@@ -28,6 +30,12 @@ func callerOf(x *smb.Session) *smbCaller {
 		x.Owner = c
 	}
 	return c
+}
+
+// begin forgets what was said before the setup under way.
+func (c *smbCaller) begin(x *smb.Session) {
+	c.exchange.Reset(auth.Negotiate)
+	c.begun, c.setup = true, x.Request
 }
 
 // smb gives bytes to a flow's SMB connection.
@@ -91,9 +99,8 @@ func (h smbHandler) Message(m *smb.Message) {
 func (h smbHandler) Token(x *smb.Session, fromClient bool, b []byte) {
 	h.learnSMBClient()
 	c := callerOf(x)
-	if !c.begun || fromClient && x.Legs <= 1 {
-		c.exchange.Reset(auth.Negotiate)
-		c.begun = true
+	if !c.begun || c.setup != x.Request {
+		c.begin(x)
 	}
 	h.token(&c.exchange, ProtoSMB, fromClient, b)
 }
@@ -105,12 +112,16 @@ func (h smbHandler) Session(x *smb.Session) {
 		return
 	}
 	c := callerOf(x)
-	c.caller = sessionCaller(c, x)
+	granted := x.State == smb.Granted
 	e := &h.session
 	*e = Session{
-		Ask: position(x.Request), Dialect: dialect(x, h.cur.smb.conn.Negotiated()), SessionID: x.ID, Caller: c.caller,
+		Ask: position(x.Request), Dialect: dialect(x, h.cur.smb.conn.Negotiated()), SessionID: x.ID, Caller: sessionCaller(c, x),
 		Outcome: outcome(x.State), Status: x.Status,
-		Null: x.Null, Guest: x.Guest, Encrypted: x.Encrypt, Binding: x.Binding,
+		Null: granted && x.Null, Guest: granted && x.Guest, Encrypted: granted && x.Encrypt, Binding: x.Binding,
+	}
+	// Who is refused as another within a session stays who he was.
+	if granted || !c.granted {
+		c.caller, c.granted = e.Caller, granted
 	}
 	h.emit(e, h.cur.client^1)
 }
@@ -158,10 +169,15 @@ func dialect(x *smb.Session, n *smb.Negotiation) string {
 }
 
 // sessionCaller is the verdict on who a session belongs to: the tokens and what
-// the server says, or the names and passwords of LANMAN's time.
+// the server says, or the names and passwords of LANMAN's time. Of a setup whose
+// request was not seen, the names are not empty but unknown.
 func sessionCaller(c *smbCaller, x *smb.Session) *auth.Caller {
-	if !c.begun && !x.ExtendedSec {
+	switch {
+	case x.Legs == 0:
+	case !x.ExtendedSec:
 		c.exchange.LanMan(x.Domain, x.Account, x.NTLength == 0 && (x.LMLength == 0 || x.LMZero))
+	case c.begun && c.setup != x.Request:
+		c.begin(x) // whose tokens were not read
 	}
 	switch x.State {
 	case smb.Granted:

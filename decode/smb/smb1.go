@@ -681,6 +681,7 @@ func (c *Conn) setup1(m *block1, r *request, at dcerpc.Point, h Handler) {
 	q.Legs++
 	q.Signed = q.Signed || m.flags2&flags2Signature != 0
 	r.session = q
+	q.ExtendedSec = false
 	s := c.s
 	i := 0
 	unicode := m.unicode()

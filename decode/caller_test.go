@@ -1,0 +1,201 @@
+package decode_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+	"unicode/utf16"
+
+	"kmswatch/decode"
+)
+
+// Tests of who asks: what a client does to be taken for another, or for nobody
+// in particular.
+
+const (
+	smbSetup, smbLogoff, smbConnect       = 1, 2, 3
+	smbCreate, smbClose, smbRead, smbSend = 5, 6, 8, 9
+
+	moreProcessing = 0xc0000016
+	logonFailure   = 0xc000006d
+	sessionDeleted = 0xc0000203
+)
+
+// smbTalk is an SMB 2 connection of a reel. What is asked next has its ids.
+type smbTalk struct {
+	*talk
+	session uint64
+	tree    uint32
+	id      uint64
+}
+
+var smbEnd = netip.MustParseAddrPort("10.66.10.10:445")
+
+func (r *reel) smb(client netip.AddrPort) *smbTalk {
+	return &smbTalk{talk: r.dial(client, smbEnd)}
+}
+
+func wide(s string) (b []byte) {
+	for _, u := range utf16.Encode([]rune(s)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return b
+}
+
+func numbers(v ...any) (b []byte) {
+	for _, x := range v {
+		switch x := x.(type) {
+		case byte:
+			b = append(b, x)
+		case uint16:
+			b = binary.LittleEndian.AppendUint16(b, x)
+		case uint32:
+			b = binary.LittleEndian.AppendUint32(b, x)
+		case uint64:
+			b = binary.LittleEndian.AppendUint64(b, x)
+		case []byte:
+			b = append(b, x...)
+		default:
+			panic(fmt.Sprintf("%T", x))
+		}
+	}
+	return b
+}
+
+// message is a command of SMB 2 behind its NetBIOS header.
+func (c *smbTalk) message(command uint16, response bool, status uint32, body []byte) []byte {
+	flags := uint32(0)
+	if response {
+		flags = 1
+	}
+	b := numbers([]byte("\xfeSMB"), uint16(64), uint16(1), status, command, uint16(1), flags, uint32(0), c.id,
+		uint32(0), c.tree, c.session, make([]byte, 16), body)
+	return append([]byte{0, byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...)
+}
+
+func (c *smbTalk) request(command uint16, body []byte) {
+	c.id++
+	c.ask(c.message(command, false, 0, body))
+}
+
+func (c *smbTalk) reply(command uint16, status uint32, body []byte) {
+	if status>>30 == 3 && status != moreProcessing {
+		body = numbers(uint16(9), make([]byte, 7))
+	}
+	c.answer(c.message(command, true, status, body))
+}
+
+// setup is one leg of a session setup.
+func (c *smbTalk) setup(token string, status uint32, flags uint16, answer string) {
+	c.request(smbSetup, numbers(uint16(25), byte(0), byte(1), uint32(0), uint32(0), uint16(88), uint16(len(token)), uint64(0), []byte(token)))
+	if c.session == 0 {
+		c.session = 0x77
+	}
+	c.reply(smbSetup, status, numbers(uint16(9), flags, uint16(72), uint16(len(answer)), []byte(answer)))
+}
+
+// logon is a whole setup with NTLM.
+func (c *smbTalk) logon(authenticate string, status uint32, flags uint16) {
+	c.setup(ntlmNegotiate, moreProcessing, 0, ntlmChallenge)
+	c.setup(authenticate, status, flags, "")
+}
+
+func (c *smbTalk) ipc() {
+	path := wide(`\\srv\IPC$`)
+	c.request(smbConnect, numbers(uint16(9), uint16(0), uint16(72), uint16(len(path)), path))
+	c.tree = 5
+	c.reply(smbConnect, 0, numbers(uint16(16), byte(2), byte(0), uint32(0), uint32(0), uint32(0x1f01ff)))
+}
+
+func file(n byte) []byte { return append([]byte{n, 1}, make([]byte, 14)...) }
+
+func (c *smbTalk) open(name string, n byte) {
+	c.request(smbCreate, numbers(uint16(57), make([]byte, 22), uint32(0x12019f), make([]byte, 16), uint16(120), uint16(2*len(name)), uint64(0), wide(name)))
+	c.reply(smbCreate, 0, numbers(uint16(89), make([]byte, 62), file(n), uint64(0)))
+}
+
+func (c *smbTalk) write(n byte, data []byte) {
+	c.request(smbSend, numbers(uint16(49), uint16(112), uint32(len(data)), uint64(0), file(n), uint32(0), uint32(0), uint16(0), uint16(0), uint32(0), data))
+	c.reply(smbSend, 0, numbers(uint16(17), uint16(0), uint32(len(data)), uint64(0)))
+}
+
+func (c *smbTalk) read(n byte, data []byte) {
+	c.request(smbRead, numbers(uint16(49), byte(80), byte(0), uint32(4096), uint64(0), file(n), uint32(0), uint32(0), uint32(0), uint16(0), uint16(0), byte(0)))
+	c.reply(smbRead, 0, numbers(uint16(17), byte(80), byte(0), uint32(len(data)), uint32(0), uint32(0), data))
+}
+
+const (
+	ntlmNegotiate = "NTLMSSP\x00\x01\x00\x00\x00\x05\x02\x08\x00"
+	ntlmChallenge = "NTLMSSP\x00\x02\x00\x00\x00\x00\x00\x00\x00\x20\x00\x00\x00\x05\x02\x00\x0001234567"
+)
+
+// ntlmAuthenticate is the last message of NTLM; without a user it is that of
+// nobody.
+func ntlmAuthenticate(user string) string {
+	flags, lm, nt := uint32(2), 24, 24
+	if user == "" {
+		flags, lm, nt = 0x802, 1, 0
+	}
+	b := []byte("NTLMSSP\x00\x03\x00\x00\x00")
+	at := 64
+	for _, n := range []int{lm, nt, 0, len(user), 0, 0} {
+		b = numbers(b, uint16(n), uint16(n), uint32(at))
+		at += n
+	}
+	return string(numbers(b, flags, make([]byte, lm+nt), []byte(user)))
+}
+
+// Who is refused as another within a session stays who he was.
+func TestARefusedLogonWithinASessionLeavesItsCaller(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.smb(clientEnd)
+	c.logon(ntlmAuthenticate(""), 0, 2)
+	c.logon(ntlmAuthenticate("alice"), logonFailure, 0)
+	c.ipc()
+	c.open("samr", 1)
+	c.close()
+	anonymous := `as="anonymous"/ntlm/yes(ntlm-anonymous-flag empty-response empty-user null-session)`
+	r.want(t, decode.Config{},
+		`session 0x77 accepted null `+anonymous,
+		`session 0x77 rejected as="alice"/ntlm/no`,
+		`tree IPC$ accepted `+anonymous,
+		`pipe accepted pipe1="samr" `+anonymous,
+		"end")
+}
+
+// smb1 is a message of SMB 1 behind its NetBIOS header.
+func smb1(command, flags byte, uid uint16, words, data []byte) []byte {
+	b := numbers([]byte("\xffSMB"), command, uint32(0), flags, uint16(0x4801), make([]byte, 12), uint16(0), uint16(9), uid, uint16(1),
+		byte(len(words)/2), words, uint16(len(data)), data)
+	return append([]byte{0, byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...)
+}
+
+// Of a setup whose request was not captured the names are unknown, not empty.
+func TestASetupThatWasNotSeenIsNotAnonymous(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.pickUp(clientEnd, smbEnd)
+	c.answer(smb1(0x73, 0x80, 8, numbers(byte(0xff), byte(0), uint16(0), uint16(0)), nil))
+	r.want(t, decode.Config{}, `session 0x8 accepted as="unknown"/none/yes`, "end")
+}
+
+// The passwords of LANMAN's time say who a session is of, also where it began
+// with a token.
+func TestASetupWithoutATokenIsNotOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.dial(clientEnd, smbEnd)
+	answer := smb1(0x73, 0x80, 8, numbers(byte(0xff), byte(0), uint16(0), uint16(0)), nil)
+	token := ntlmAuthenticate("alice")
+	c.ask(smb1(0x73, 0, 8, numbers(byte(0xff), byte(0), make([]byte, 12), uint16(len(token)), make([]byte, 8)), []byte(token)))
+	c.answer(answer)
+	c.ask(smb1(0x73, 0, 8, numbers(byte(0xff), byte(0), make([]byte, 24)), make([]byte, 4)))
+	c.answer(answer)
+	c.close()
+	r.want(t, decode.Config{},
+		`session 0x8 accepted as="alice"/ntlm/yes`,
+		`session 0x8 accepted as="anonymous"/lanman/yes(empty-response empty-user)`,
+		"end")
+}
