@@ -100,7 +100,6 @@ type wired struct {
 	Conn
 	is, not bool
 	frame   uint64
-	assocs  map[uint32]*dcerpc.Assoc
 	pdus    uint64
 	streams [2]bytes.Buffer // whole
 	gaps    int
@@ -284,4 +283,41 @@ func TestRealCaptures(t *testing.T) {
 		t.Skip("no captures beside the repository")
 	}
 	t.Logf("%d connections", seen)
+}
+
+// What the captures of the repository show is told.
+func TestCapturesTellWhatTheyShow(t *testing.T) {
+	for name, want := range map[string][]string{
+		"real-smb2-null-session": {`tree `, `ipc granted STATUS_SUCCESS`, `open 1 "srvsvc" granted`, `open 2 "samr" granted`, `open 4 "lsarpc" granted`,
+			"samr: bind call", "samr: bind_ack call", "lsarpc: response call", "end of pipe 5 true"},
+		"real-smb2-null-session-denied": {"refused STATUS_ACCESS_DENIED"},
+		"real-smb2-wrong-password":      {"refused STATUS_LOGON_FAILURE"},
+		"real-smb2-ntlm-disabled":       {"refused STATUS_NTLM_BLOCKED"},
+		"real-smb2-guest":               {"granted STATUS_SUCCESS legs 2 guest"},
+		"real-smb2-session-bind":        {"must-sign signed binding"},
+		"real-smb2-kerberos":            {"granted STATUS_SUCCESS legs 1", "samr: response"},
+		"real-smb3-encrypted":           {"opaque encrypted session 0x83e9157a client true", "opaque encrypted session 0x83e9157a client false"},
+		"real-smb2-compound":            {"CLOSE response STATUS_FILE_CLOSED chain 4", "related-first!"},
+		"real-smb2-notify":              {"CHANGE_NOTIFY response STATUS_PENDING"},
+		"real-smb1-lanman":              {`guest lm 24 nt 0 account "visitor" domain "CORP"`},
+		"real-smb1-raw-ntlm":            {`guest lm 24 nt 24 account "visitor"`, `lm 0 nt 0 account ""`, "srvsvc: response"},
+		"real-smb1-null-session":        {`open 3 "samr" granted`, "TRANSACTION request of samr", "samr: response"},
+		"real-smb1-rpc-sign":            {"signed", "samr: bind_ack"},
+		"real-smb1-files":               {"READ_ANDX response STATUS_SUCCESS"},
+		"real-nmap-smb":                 {`open 1 "nmap-test-file" refused STATUS_OBJECT_NAME_NOT_FOUND`},
+	} {
+		path := "../testdata/captures/" + name + ".pcap"
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		var all strings.Builder
+		for _, w := range replay(t, path, false) {
+			all.WriteString(w.take() + "\n")
+		}
+		for _, s := range want {
+			if !strings.Contains(all.String(), s) {
+				t.Errorf("%s: nothing has %q in it", name, s)
+			}
+		}
+	}
 }

@@ -498,10 +498,10 @@ func (c *Conn) response2(side int, d *half, m *command2, at dcerpc.Point, h Hand
 	} else {
 		c.tell2(d, m, nil, pipe, h)
 	}
-	if m.status == statusPending && m.flags&flagAsync != 0 {
+	if m.status == statusPending {
 		// The interim response, MS-SMB2 3.3.4.2: the request goes on waiting.
 		if r != nil {
-			r.async, r.isAsync = m.async, true
+			r.async, r.isAsync = m.async, m.flags&flagAsync != 0
 		}
 		return d.take(m.b, m.length, 0, 0, nil, 0)
 	}
