@@ -330,3 +330,22 @@ func TestOneMIDForAll(t *testing.T) {
 	a.client(r.packet(), w.packet()).server(w.reply(0, block{cmd1WriteAndX, zero(8), nil}).packet(), r.reply(0, gotAndX("answer")).packet())
 	check(t, a.take(), `pipe 1 to server "ask"`, `pipe 1 to client "answer"`)
 }
+
+// The answer to a tree connect whose request has no parameters connects nothing,
+// and leaves the tree of that TID as it was.
+func TestShortTreeConnects(t *testing.T) {
+	a, v := onPipe1(Config{})
+	m := v.msg(v.tree(`\\s\other`, 43))
+	b := m.bytes()[:headerSize1+1]
+	r := m.reply(0, block{cmd1TreeConnectAndX, le16(0), []byte("A:\x00\x00")})
+	a.client(nbss(b)).server(r.packet())
+	a.client(v.msg(writeAndX(9, 0, "on")).packet())
+	check(t, a.take(), "0 short-message", `pipe 1 to server "on"`)
+	o, w := onPipe(Config{})
+	n := w.connect(`\\s\other`)
+	answer := w.connected(n, 1, 1)
+	n.tree, n.body = 1, n.body[:4]
+	o.client(n.packet()).server(answer.packet())
+	o.client(w.write(fid(1), "on").packet())
+	check(t, o.take(), "0 short-message", `pipe 1 to server "on"`)
+}
