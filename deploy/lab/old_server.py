@@ -15,7 +15,7 @@ import threading
 
 from impacket import ntlm, smbserver, uuid
 
-PIPES = ("atsvc", "browser", "efsrpc", "FssagentRpc", "lsarpc", "netdfs", "ntsvcs", "spoolss", "srvsvc", "svcctl")
+PIPES = "atsvc browser efsrpc FssagentRpc lsarpc netdfs spoolss srvsvc svcctl wkssvc".split()
 NDR = uuid.uuidtup_to_bin(("8a885d04-1ceb-11c9-9fe8-08002b104860", "2.0"))
 OP_RNG_ERROR = 0x1C010002  # nca_s_op_rng_error
 BAD_NETPATH = 53  # ERROR_BAD_NETPATH: the server has tried the path

@@ -524,3 +524,24 @@ scenario real-path-canonicalize dmz python3-impacket \
 	'no attack: NetprPathCanonicalize with a password, of a path that stays below its root; a fault' \
 	"attacks.py -u $user:$user_password path $dc"
 before real-path-canonicalize dc_plain
+
+# Pipes as no tool above uses them.
+pipes() {
+	scenario "real-$1" dmz python3-impacket "$2" "pipes.py $3"
+	before "real-$1" dc_plain old_up
+}
+pipes smb2-pipes \
+	'two pipes in turn over SMB2: answers read by 40 bytes, one by a transaction without room for it: buffer overflow' \
+	"$dc"
+pipes smb1-pipes \
+	'two pipes in turn over SMB1: answers read by 40 bytes, one by a transaction' \
+	"-1 $dc"
+pipes smb2-pipes-pieces \
+	'two pipes in turn over SMB2, PDUs written by 7 bytes and read by 40' \
+	"-w 7 $old"
+pipes smb1-pipes-pieces \
+	'the same over SMB1' \
+	"-1 -w 7 $old"
+pipes smb2-pipes-closed \
+	'PDUs written by 30 bytes over SMB2 against Samba, which closes the pipe' \
+	"-w 30 $dc"
