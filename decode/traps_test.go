@@ -13,9 +13,8 @@ import (
 )
 
 // traps are the bugs and evasions that decoders of this traffic met and that
-// concern what is decoded here, by the numbers that tests name them with. What
-// is left out belongs to SMB (10, 20, 30, 42 to 47), to NTLM (37, 39, 40) and to
-// the live capture (56).
+// concern what is decoded here, by the numbers that tests name them with. Trap
+// 56 belongs to the live capture.
 var traps = map[int]string{
 	1:  "a context item has any number of transfer syntaxes",
 	2:  "a context item without a transfer syntax",
@@ -26,6 +25,7 @@ var traps = map[int]string{
 	7:  "a second bind, and contexts that change on the request",
 	8:  "bind_nak clears contexts",
 	9:  "contexts live as long as the association",
+	10: "pipes are told apart by session, tree and file id",
 	11: "more contexts than are kept are counted",
 	12: "big-endian data representation",
 	13: "the byte order changes",
@@ -35,6 +35,7 @@ var traps = map[int]string{
 	17: "fragments that name different operations",
 	18: "a first fragment twice",
 	19: "too many open calls",
+	20: "what a pipe keeps of its bytes is bounded",
 	21: "unbounded stub buffers",
 	22: "frag_length below the header",
 	23: "frag_length beyond what was agreed",
@@ -44,14 +45,24 @@ var traps = map[int]string{
 	27: "a response without its request",
 	28: "fault, cancel and orphaned",
 	29: "PDUs and segments do not line up",
+	30: "PDUs and messages of SMB do not line up",
 	31: "the object UUID moves the stub",
 	32: "what ends a stub",
 	33: "lengths of the verifier",
 	34: "packet privacy that is only claimed",
 	35: "auth3 has no reply",
 	36: "types of authentication",
+	37: "fields of NTLM: their order, overlaps, the version, AV pairs without an end",
 	38: "UTF-16 is decoded, not flattened",
+	39: "what a null session looks like",
+	40: "an empty name is not anonymous, a guest is not null",
 	41: "reads beyond a bind_ack's secondary address",
+	42: "lengths of NetBIOS and of SMB, and junk before and behind",
+	43: "offsets of compounds and of AndX chains that loop",
+	44: "an interim response does not end a request",
+	45: "encrypted SMB 3 is said",
+	46: "a pipe whose tree connect was not seen",
+	47: "tables of SMB are bounded",
 	48: "SYNs, urgent data, FINs and RSTs that hosts ignore; fragments that overlap",
 	49: "injected and repeated segments",
 	50: "DNS that makes decoders panic",
