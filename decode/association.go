@@ -193,6 +193,7 @@ func refusesCaller(status uint32) bool {
 		0x721,      // RPC_S_SEC_PKG_ERROR
 		0x52e,      // ERROR_LOGON_FAILURE
 		0x1c00001d, // nca_unsupported_authn_level
+		0x1c01000b, // nca_proto_error: Samba's answer to a call behind an AUTH3 that failed
 		0xc0000022, // STATUS_ACCESS_DENIED
 		0xc000006d, // STATUS_LOGON_FAILURE
 		0x8009030c: // SEC_E_LOGON_DENIED

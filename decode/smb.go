@@ -199,7 +199,7 @@ func (h smbHandler) Tree(t *smb.Tree) {
 	h.learnSMBClient()
 	e := &h.tree
 	*e = TreeConnect{
-		Ask: position(t.Request), Share: t.Share, Path: t.Path, SessionID: t.Session.ID,
+		Ask: position(t.Request), Share: upper(t.Share), Path: t.Path, SessionID: t.Session.ID,
 		Caller: callerOf(t.Session).caller, Outcome: outcome(t.State), Status: t.Status,
 	}
 	h.emit(e, h.cur.client^1)
@@ -302,4 +302,21 @@ func (h smbHandler) Opaque(x *smb.Session, fromClient bool, what smb.Opacity) {
 // Anomaly meets smb.Handler.
 func (h smbHandler) Anomaly(side int, a smb.Anomaly, offset int) {
 	h.tell(ProtoSMB, a.String(), a.Evasive(), offset, stream.Dir(side))
+}
+
+// upper gives s in upper case as far as ASCII goes. Names that are so already,
+// as Windows sends them, cost nothing.
+func upper(s string) string {
+	for i := range len(s) {
+		if c := s[i]; 'a' <= c && c <= 'z' {
+			b := []byte(s)
+			for ; i < len(b); i++ {
+				if c := b[i]; 'a' <= c && c <= 'z' {
+					b[i] = c - 'a' + 'A'
+				}
+			}
+			return string(b)
+		}
+	}
+	return s
 }
