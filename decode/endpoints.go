@@ -88,8 +88,10 @@ func (s *shard) endpoints(c *dcerpc.Call) {
 		}
 		t := &r.Entries[i].Tower
 		e := &s.endpoint
-		e.Interface, e.Port, e.Pipe = t.Interface, t.Port, t.Pipe
-		e.Transport, e.Known = transports[t.Protocol]
+		e.Interface, e.Port, e.Pipe = t.Interface, t.Port, ""
+		if e.Transport, e.Known = transports[t.Protocol]; t.Protocol == epm.NamedPipe {
+			e.Pipe = t.Pipe // that of ncalrpc is a name within the host
+		}
 		e.Addr, _ = towerAddr(t)
 		s.emit(e, s.cur.client^1)
 	}

@@ -47,6 +47,22 @@ var pinned = []string{
 	"dns-compressed-target.pcap", "dns-counts-lie.pcap", "dns-kms-lookup-refused.pcap",
 	"dns-tcp-several.pcap", "dns-truncated-then-tcp.pcap", "dns-update-forms.pcap",
 	"real-dig-vlmcs.pcap", "real-nsupdate-refused.pcap",
+	// The endpoint mapper.
+	"real-rpcclient-anonymous.pcap", "real-rpcdump.pcap",
+	// Who asks, by verifiers: NTLM taken and refused, at each level, and Kerberos.
+	"real-rpcclient-ntlm.pcap", "real-rpcclient-wrong-password.pcap", "real-rpcclient-connect.pcap",
+	"real-rpcclient-krb5.pcap",
+	// SMB 1: with and without extended security, the dialects of LANMAN.
+	"real-smb1-null-session.pcap", "real-smb1-null-session-denied.pcap", "real-smb1-raw-ntlm.pcap",
+	"real-smb1-lanman.pcap", "real-smbclient-list-smb1.pcap",
+	// SMB 2 and 3: null, guest, refused, Kerberos, RPC's own security, what is hidden.
+	"real-smb2-null-session.pcap", "real-smb2-guest.pcap", "real-smb2-wrong-password.pcap",
+	"real-smb2-kerberos.pcap", "real-smb2-rpc-seal.pcap", "real-smb2-session-bind.pcap",
+	"real-smb2-compound.pcap", "real-smb3-encrypted.pcap",
+	// LDAP and Kerberos.
+	"real-ldap-anonymous.pcap", "real-ldap-simple-refused.pcap", "real-ldap-ntlm.pcap",
+	"real-ldap-gssapi.pcap", "real-ldap-starttls.pcap", "real-cldap-ping.pcap",
+	"real-kvno.pcap", "real-kinit-wrong-password.pcap",
 }
 
 // TestGoldenEvents holds the events of a capture, a line each (see render),
