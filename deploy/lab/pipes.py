@@ -7,7 +7,7 @@ One session without a name; pipes srvsvc and wkssvc are open at once, their
 calls interleaved. Answers of srvsvc are read in pieces of 40 bytes; one comes by
 a transaction, over SMB2 one that has no room for it: STATUS_BUFFER_OVERFLOW, and
 a read of the rest. With -w, PDUs are written in pieces, which Samba 4.17 does
-not bear: it closes the pipe.
+not put together.
 """
 
 import argparse

@@ -455,7 +455,7 @@ attack petitpotam-refused \
 	'PetitPotam against Samba: the bind to EFSR by lsarpc is rejected, the pipe efsrpc is not there' \
 	"petitpotam $dc; attacks.py petitpotam-efsrpc $dc"
 attack printerbug \
-	'PrinterBug without a name: RpcRemoteFindFirstPrinterChangeNotificationEx, and Samba calls back' \
+	'PrinterBug without a name: RpcRemoteFindFirstPrinterChangeNotificationEx, refused (1722)' \
 	"printerbug $dc"
 attack printerbug-user \
 	'the same with a password, signed' \
@@ -542,6 +542,6 @@ pipes smb2-pipes-pieces \
 pipes smb1-pipes-pieces \
 	'the same over SMB1' \
 	"-1 -w 7 $old"
-pipes smb2-pipes-closed \
-	'PDUs written by 30 bytes over SMB2 against Samba, which closes the pipe' \
-	"-w 30 $dc"
+pipes smb2-pipes-pending \
+	'PDUs written by 30 bytes over SMB2 against Samba, which does not put them together: a read stays pending' \
+	"-w 30 $dc & sleep 5; kill %1"
