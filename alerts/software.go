@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"kmswatch/decode"
+	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/software"
 )
 
@@ -24,9 +25,10 @@ func (b *bound) place(of decode.AssociationID) *boundBy {
 	return &b.places[h>>52&(boundPlaces-1)]
 }
 
-// note learns from a bind.
+// note learns from a bind. Those to KMS are left out: they are most of all where
+// there is KMS, and nothing else is asked of their associations.
 func (b *bound) note(e *decode.Bind) {
-	if e.Alter {
+	if e.Alter || len(e.Contexts) == 0 || e.Contexts[0].Abstract.UUID == dcerpc.KMS {
 		return
 	}
 	if name, confidence := software.ClientName(&e.Negotiation); name != "" {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strings"
 
@@ -21,6 +22,8 @@ type kmsHostSoftware struct {
 // kmsHabits is what is remembered of a KMS host's port.
 type kmsHabits struct {
 	groups  software.Groups
+	last    uint64               // shape of the last negotiation
+	alike   uint32               // how many before it had that shape, one after another
 	answers [kmsAskers]kmsAnswer // the latest first
 }
 
@@ -69,8 +72,39 @@ func (r *kmsHostSoftware) Evaluate(c *alerts.Context, e decode.Event) {
 	}
 	h, _ := r.hosts.Put(netip.AddrPortFrom(c.Server.Addr, c.Server.Port))
 	h.groups.Add(&b.Negotiation)
+	// Names and fingerprints cost more than all other rules together: a host that
+	// goes on as it was is looked at now and then.
+	if s := shape(&b.Negotiation); s != h.last {
+		h.last, h.alike = s, 0
+	} else if h.alike++; h.alike >= oftenEnough && h.alike%oftenEnough != 0 {
+		return
+	}
 	r.other(c, b, h)
 	r.changed(c, b, h)
+}
+
+// oftenEnough is how many negotiations show a habit.
+const oftenEnough = 16
+
+// shape is a hash of what both sides said, call ids and association groups
+// aside.
+func shape(n *dcerpc.Negotiation) uint64 {
+	h := uint64(0xcbf29ce484222325) // as FNV-1a has it, eight bytes at a time
+	mix := func(v uint64) { h = (h ^ v) * 0x100000001b3; h ^= h >> 29 }
+	mix(uint64(n.Flags)<<24 | uint64(n.AnswerFlags)<<16 | uint64(n.Minor)<<8 | uint64(n.State))
+	mix(uint64(n.MaxXmit)<<48 | uint64(n.MaxRecv)<<32 | uint64(n.AnswerXmit)<<16 | uint64(n.AnswerRecv))
+	for _, c := range n.Secondary {
+		mix(uint64(c))
+	}
+	for i := range n.Contexts {
+		x := &n.Contexts[i]
+		mix(uint64(x.ID)<<40 | uint64(x.Result)<<24 | uint64(x.Reason)<<8 | uint64(len(x.Transfer)))
+		for k := range x.Transfer {
+			mix(binary.LittleEndian.Uint64(x.Transfer[k].UUID[:]))
+			mix(binary.LittleEndian.Uint64(x.Transfer[k].UUID[8:]))
+		}
+	}
+	return h
 }
 
 // other looks at what the host's software is.
@@ -99,7 +133,7 @@ func (r *kmsHostSoftware) other(c *alerts.Context, b *decode.Bind, h *kmsHabits)
 	server := software.Server(&b.Negotiation)
 	fingerprintFacts(f, "server", &server)
 	f.Add("groups", h.groups.Habit())
-	associationFacts(f, c, &b.Association)
+	askerFacts(f, c, b)
 }
 
 // changed compares an answer with the last to one who asked in the same way.
@@ -132,7 +166,7 @@ func (r *kmsHostSoftware) changed(c *alerts.Context, b *decode.Bind, h *kmsHabit
 	f.Add("server_fingerprint_before", string(before.answered[:]))
 	fingerprintFacts(f, "server", &server)
 	fingerprintFacts(f, "client", &client)
-	associationFacts(f, c, &b.Association)
+	askerFacts(f, c, b)
 }
 
 // fingerprintFacts adds the hash and the text of a fingerprint.
@@ -140,5 +174,14 @@ func fingerprintFacts(f *alerts.Finding, of string, p *software.Fingerprint) {
 	if p.Known() {
 		f.Add(of+"_fingerprint", p.Hash())
 		f.Add(of+"_fingerprint_text", p.Text())
+	}
+}
+
+// askerFacts adds who asked, and with what software.
+func askerFacts(f *alerts.Finding, c *alerts.Context, b *decode.Bind) {
+	associationFacts(f, c, &b.Association)
+	if name, confidence := software.ClientName(&b.Negotiation); name != "" {
+		f.Add("client_software", name)
+		f.Add("client_software_confidence", confidence)
 	}
 }

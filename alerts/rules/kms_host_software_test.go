@@ -33,6 +33,20 @@ func negotiated(server string, second int, group uint32, ndr64 bool) *decode.Bin
 	return b
 }
 
+// A host is looked at often enough to see its habit, and when it changes after
+// any time.
+func TestAHostThatGoesOnIsLookedAtNowAndThen(t *testing.T) {
+	t.Parallel()
+	var events []decode.Event
+	for i := range 1000 {
+		events = append(events, negotiated(internal1, i, 0x1063bf3f, false))
+	}
+	got := evaluate(t, newKMSHostSoftware(), alerts.Config{}, events...)
+	check(t, got, want{alerts.High, 1000/oftenEnough + oftenEnough, "", nil})
+	check(t, evaluate(t, newKMSHostSoftware(), alerts.Config{}, append(events, negotiated(internal1, 1001, 0x1001, true))...),
+		want{alerts.High, 0, "", nil}, want{alerts.Medium, 1, "10.0.0.1 (internal) serves KMS on port 1688 and negotiates RPC otherwise than it did before", nil})
+}
+
 func TestKMSHostSoftware(t *testing.T) {
 	t.Parallel()
 	const pyKMS = 0x1063bf3f // its association group
