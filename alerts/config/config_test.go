@@ -27,6 +27,8 @@ var known = []alerts.Info{
 		{Name: "refusals", Default: 5},
 		{Name: "within", Default: time.Hour},
 	}},
+	{ID: "kms-unauthenticated-client", Options: []alerts.Option{{Name: "watched", Default: time.Hour}}},
+	{ID: "rpc-exploit", Options: []alerts.Option{{Name: "everywhere", Default: false}, {Name: "ignore", Default: []string{}}}},
 	{ID: "rpc-anonymous-bind", Options: []alerts.Option{
 		{Name: "exempt", Default: alerts.Interfaces{"epmapper"}},
 		{Name: "strict", Default: false},
@@ -88,7 +90,11 @@ func TestFullExample(t *testing.T) {
 			"kms-foreign-interface": {Exceptions: []alerts.Exception{
 				{Clients: prefixes("10.9.0.0/16"), Interfaces: []dcerpc.UUID{dcerpc.MustUUID("afa8bd80-7d8a-11c9-bef4-08002b102989"), dcerpc.KMS}},
 			}},
-			"kms-refused": {Options: map[string]any{"refusals": 10, "within": time.Hour}},
+			"kms-refused":                {Options: map[string]any{"refusals": 10, "within": time.Hour}},
+			"kms-unauthenticated-client": {Options: map[string]any{"watched": 6 * time.Hour}, Exceptions: []alerts.Exception{{ClientZone: "dmz"}}},
+			"rpc-exploit": {Options: map[string]any{"everywhere": true, "ignore": []string{"ms06-040"}}, Exceptions: []alerts.Exception{
+				{Clients: prefixes("10.9.0.20/32"), Interfaces: []dcerpc.UUID{inventory.DRSUAPI}},
+			}},
 		},
 		Allow: []Allow{
 			{From: "dmz", To: "internal", Interfaces: []dcerpc.UUID{dcerpc.KMS, dcerpc.EPMapper}},
@@ -293,7 +299,7 @@ func TestBroken(t *testing.T) {
 			"x.yaml:3:21: reassembly_total: 1048576 is less than reassembly_per_flow, 2097152; the total is that of all flows together"},
 
 		{"errors of all sections at once, in the order of the file", "rules: {nonesuch: {}}\nzones: [{name: a, trust: 200, networks: [10.0.0.0/8]}]\nlimits: {workers: -1}\n",
-			"x.yaml:1:9: rules: unknown rule nonesuch; known are kms-zone-climb, kms-unusual-port, kms-foreign-interface, kms-refused, rpc-anonymous-bind\n" +
+			"x.yaml:1:9: rules: unknown rule nonesuch; known are kms-zone-climb, kms-unusual-port, kms-foreign-interface, kms-refused, kms-unauthenticated-client, rpc-exploit, rpc-anonymous-bind\n" +
 				"x.yaml:2:26: trust: 200 is not within 0 to 100\n" +
 				"x.yaml:3:19: workers: -1 is not within 1 to 256"},
 	} {
