@@ -199,3 +199,50 @@ func TestASetupWithoutATokenIsNotOfTheOneBefore(t *testing.T) {
 		`session 0x8 accepted as="anonymous"/lanman/yes(empty-response empty-user)`,
 		"end")
 }
+
+// A server answers what names a session that does not exist, and goes on.
+func TestSessionsThatDoNotExistPushOutNoneThatDoes(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.smb(clientEnd)
+	c.logon(ntlmAuthenticate(""), 0, 2)
+	c.ipc()
+	session, tree := c.session, c.tree
+	path := wide(`\\srv\IPC$`)
+	for i := range 70 {
+		c.session, c.tree = 0x1000+uint64(i), 0
+		c.request(smbConnect, numbers(uint16(9), uint16(0), uint16(72), uint16(len(path)), path))
+		c.reply(smbConnect, sessionDeleted, nil)
+	}
+	c.session, c.tree = session, tree
+	c.open("samr", 1)
+	c.close()
+	got := r.play(t, decode.Config{})
+	if line := got[len(got)-2]; !holds(line, `pipe accepted pipe1="samr" as="anonymous"/ntlm/yes`) {
+		t.Error(line)
+	}
+}
+
+func TestTreesPushOutNoneInUse(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.smb(clientEnd)
+	c.logon(ntlmAuthenticate(""), 0, 2)
+	c.ipc()
+	c.open("samr", 1)
+	c.write(1, bindPDU(1, samrWire))
+	path := wide(`\\srv\IPC$`)
+	for i := range 300 {
+		c.tree = 0
+		c.request(smbConnect, numbers(uint16(9), uint16(0), uint16(72), uint16(len(path)), path))
+		c.tree = 6 + uint32(i)
+		c.reply(smbConnect, 0, numbers(uint16(16), byte(2), byte(0), uint32(0), uint32(0), uint32(0x1f01ff)))
+	}
+	c.tree = 5
+	c.read(1, bindAckPDU(1))
+	c.close()
+	got := r.play(t, decode.Config{})
+	if line := got[len(got)-2]; !holds(line, `bind 1 accepted pipe1="samr"`) {
+		t.Error(line)
+	}
+}

@@ -133,9 +133,25 @@ func (c *Conn) addSession(side int, q *Session, h Handler) {
 	if len(s.sessions) >= c.cfg.maxSessions() {
 		c.evicted++
 		c.once(side, TooManySessions, 0, h)
-		c.dropSession(s.sessions[0], false, h)
+		c.dropSession(s.leastSession(), false, h)
 	}
 	s.sessions = append(s.sessions, q)
+}
+
+// leastSession gives the session to forget first: one that the server never
+// granted, of which anybody may name many, else the oldest.
+func (s *state) leastSession() *Session {
+	for _, q := range s.sessions {
+		if q.State != Granted && !q.pending {
+			return q
+		}
+	}
+	for _, q := range s.sessions {
+		if q.State != Granted {
+			return q
+		}
+	}
+	return s.sessions[0]
 }
 
 // dropSession forgets a session with all that is in it.
@@ -200,9 +216,23 @@ func (c *Conn) addTree(side int, t *Tree, h Handler) {
 	if len(s.trees) >= c.cfg.maxTrees() {
 		c.evicted++
 		c.once(side, TooManyTrees, 0, h)
-		c.dropTree(s.trees[0], false, h)
+		c.dropTree(s.leastTree(), false, h)
 	}
 	s.trees = append(s.trees, t)
+}
+
+// leastTree gives the tree to forget first: one without a pipe, else the oldest.
+func (s *state) leastTree() *Tree {
+	for _, t := range s.trees {
+		used := false
+		for _, p := range s.opens {
+			used = used || p.Tree == t
+		}
+		if !used {
+			return t
+		}
+	}
+	return s.trees[0]
 }
 
 // dropTree forgets a tree, if it is not nil, with all that is in it.
