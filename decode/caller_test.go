@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"unicode/utf16"
 
@@ -244,5 +245,209 @@ func TestTreesPushOutNoneInUse(t *testing.T) {
 	got := r.play(t, decode.Config{})
 	if line := got[len(got)-2]; !holds(line, `bind 1 accepted pipe1="samr"`) {
 		t.Error(line)
+	}
+}
+
+const (
+	ptAlter, ptAlterResp, ptAuth3 = 14, 15, 16
+
+	atConnect, atPacket = 2, 4 // levels
+)
+
+// secured gives a PDU a verifier of NTLM.
+func secured(b []byte, level byte, id uint32, token string) []byte {
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	b = numbers(b, byte(10), level, byte(0), byte(0), id, []byte(token))
+	binary.LittleEndian.PutUint16(b[8:], uint16(len(b)))
+	binary.LittleEndian.PutUint16(b[10:], uint16(len(token)))
+	return b
+}
+
+func typed(b []byte, ptype byte) []byte {
+	b[2] = ptype
+	return b
+}
+
+// logon is a bind with NTLM that the server takes, at a level and with a context
+// id; who it is of, AUTH3 says.
+func logon(c *talk, level byte, id uint32, user string) {
+	c.ask(secured(bindPDU(1, samrWire), level, id, ntlmNegotiate))
+	c.answer(secured(bindAckPDU(1), level, id, ntlmChallenge))
+	c.ask(secured(pdu(ptAuth3, firstLast, 1, 0, 0, 0, 0), level, id, ntlmAuthenticate(user)))
+}
+
+func faultPDU(call, status uint32) []byte {
+	return pdu(ptFault, firstLast, call, numbers(uint32(0), uint16(0), uint16(0), status, uint32(0))...)
+}
+
+const seal = "\x01\x00\x00\x00signature..."
+
+func TestWhoCallsIsWhomTheServerTook(t *testing.T) {
+	t.Parallel()
+	const nobody = `as="anonymous"/ntlm/yes(ntlm-anonymous-flag empty-response empty-user)`
+	call := func(c *talk, n uint32, verified bool) {
+		b := requestPDU(n, 0, 13, nil)
+		if verified {
+			b = secured(b, atPacket, 1, seal)
+		}
+		c.ask(b)
+		c.answer(responsePDU(n, 0, make([]byte, 8)))
+	}
+	alter := func(level byte, id uint32, token string) []byte {
+		return secured(typed(bindPDU(5, samrWire), ptAlter), level, id, token)
+	}
+	for _, tt := range []struct {
+		name string
+		play func(*talk)
+		want string // of the last call
+	}{
+		{"an alter_context that the server refuses leaves the security context of its id", func(c *talk) {
+			logon(c, atPacket, 1, "")
+			call(c, 2, true)
+			c.ask(alter(atPacket, 1, ntlmAuthenticate("alice")))
+			c.answer(faultPDU(5, 5))
+			call(c, 6, true)
+		}, nobody},
+		{"and so does one without an answer", func(c *talk) {
+			logon(c, atPacket, 1, "")
+			call(c, 2, true)
+			c.ask(alter(atPacket, 1, ntlmAuthenticate("alice")))
+			call(c, 6, true)
+		}, nobody},
+		{"an alter_context that the server refuses gives calls without a verifier no name", func(c *talk) {
+			c.ask(bindPDU(1, samrWire))
+			c.answer(bindAckPDU(1))
+			c.ask(alter(atConnect, 1, ntlmAuthenticate("alice")))
+			c.answer(faultPDU(5, 5))
+			call(c, 6, false)
+		}, "answered"},
+		{"nor does an authentication that the client never finishes", func(c *talk) {
+			c.ask(secured(bindPDU(1, samrWire), atConnect, 1, ntlmNegotiate))
+			c.answer(secured(bindAckPDU(1), atConnect, 1, ntlmChallenge))
+			call(c, 6, false)
+		}, "answered"},
+		{"an authentication at the level connect does", func(c *talk) {
+			logon(c, atConnect, 1, "alice")
+			call(c, 6, false)
+		}, `as="alice"/ntlm/yes`},
+		{"what a client says of the level later does not count", func(c *talk) {
+			c.ask(bindPDU(1, samrWire))
+			c.answer(bindAckPDU(1))
+			c.ask(alter(atPacket, 1, ntlmNegotiate))
+			c.answer(secured(typed(bindAckPDU(5), ptAlterResp), atPacket, 1, ntlmChallenge))
+			c.ask(secured(pdu(ptAuth3, firstLast, 5, 0, 0, 0, 0), atConnect, 1, ntlmAuthenticate("alice")))
+			call(c, 6, false)
+		}, "answered"},
+		{"a call that the server answers tells that it took the caller, whatever it refused before", func(c *talk) {
+			logon(c, atPacket, 1, "alice")
+			c.ask(secured(requestPDU(2, 0, 0, nil), atPacket, 1, seal))
+			c.answer(faultPDU(2, 5))
+			call(c, 6, true)
+		}, `as="alice"/ntlm/yes`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newReel()
+			c := r.dial(clientEnd, oddEnd)
+			tt.play(c)
+			c.close()
+			var last string
+			for _, line := range r.play(t, decode.Config{}) {
+				if strings.Contains(line, " call ") {
+					last = line
+				}
+			}
+			if !holds(last, tt.want) || tt.want == "answered" && strings.Contains(last, " as=") {
+				t.Errorf("%s, want %s", last, tt.want)
+			}
+		})
+	}
+}
+
+// A client that opens more security contexts than are kept is told of, and
+// pushes out none that was used.
+func TestSecurityContextsPushOutNoneInUse(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.dial(clientEnd, oddEnd)
+	logon(c, atPacket, 1, "")
+	c.ask(secured(requestPDU(2, 0, 13, nil), atPacket, 1, seal))
+	c.answer(responsePDU(2, 0, make([]byte, 8)))
+	for i := range uint32(20) {
+		c.ask(secured(typed(bindPDU(10+i, samrWire), ptAlter), atPacket, 10+i, ntlmNegotiate))
+		c.answer(secured(typed(bindAckPDU(10+i), ptAlterResp), atPacket, 10+i, ntlmChallenge))
+	}
+	c.ask(secured(requestPDU(50, 0, 13, nil), atPacket, 1, seal))
+	c.answer(responsePDU(50, 0, make([]byte, 8)))
+	c.close()
+	got := r.play(t, decode.Config{})
+	if line := got[len(got)-2]; !holds(line, `call 50 answered as="anonymous"`) {
+		t.Error(line)
+	}
+	if n := strings.Count(joined(got), "odd dcerpc too-many-security-contexts at=16 evasive"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// The server's word comes from the server.
+func TestAClientDoesNotAcceptItself(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.dial(clientEnd, oddEnd)
+	logon(c, atPacket, 1, "alice")
+	accepted := string(el(0xa1, el(0x30, el(0xa0, []byte{10, 1, 0})))) // accept-completed, RFC 4178 4.2.2
+	c.ask(secured(typed(bindAckPDU(1), ptAlterResp), atPacket, 1, accepted))
+	c.ask(secured(requestPDU(2, 0, 13, nil), atPacket, 1, seal))
+	c.close()
+	got := r.play(t, decode.Config{})
+	if line := got[len(got)-2]; !holds(line, `call 2 unanswered as="alice"/ntlm`) || strings.Contains(line, "/yes") {
+		t.Error(line)
+	}
+}
+
+// el is an element of BER with a tag and content of less than 128 bytes.
+func el(tag byte, content []byte) []byte { return append([]byte{tag, byte(len(content))}, content...) }
+
+// A verifier that the snap length cut off, or that came in a gap, was there.
+func TestAVerifierThatWasNotCapturedIsNotNobody(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		play func(*reel, *talk)
+	}{
+		{"cut off by the snap length", func(r *reel, c *talk) {
+			r.snap = 14 + 40 + 40
+			c.ask(secured(requestPDU(2, 0, 13, make([]byte, 64)), atPacket, 1, seal))
+			r.snap = 0
+			c.answer(responsePDU(2, 0, make([]byte, 8)))
+		}},
+		{"in a gap", func(r *reel, c *talk) {
+			c.seq[0] += 200
+			c.answer(responsePDU(2, 0, make([]byte, 8)))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newReel()
+			c := r.dial(clientEnd, oddEnd)
+			logon(c, atPacket, 1, "alice")
+			tt.play(r, c)
+			c.close()
+			got := r.play(t, decode.Config{})
+			line := got[len(got)-2]
+			if !holds(line, "call 2 answered") || strings.Contains(line, `"anonymous"`) {
+				t.Error(joined(got))
+			}
+			var callers []string
+			h := handlerFunc(func(e decode.Event) {
+				if c, ok := e.(*decode.Call); ok {
+					callers = append(callers, c.Caller.Kind.String())
+				}
+			})
+			r.run(decode.Config{}, h)
+			if len(callers) != 1 || callers[0] == "anonymous" {
+				t.Errorf("callers %v", callers)
+			}
+		})
 	}
 }

@@ -57,11 +57,21 @@ func (s *shard) PDU(side int, p *dcerpc.PDU, iface dcerpc.Syntax, known bool) {
 	s.emit(&s.pdu, s.dirOf(side))
 }
 
-// Verifier meets dcerpc.Handler.
-func (s *shard) Verifier(_ int, p *dcerpc.PDU) {
+// Verifier meets dcerpc.Handler. What the client sends in the server's name is
+// not the server's word.
+func (s *shard) Verifier(side int, p *dcerpc.PDU) {
 	s.learnRPCClient()
+	f, a := s.cur, s.assoc
+	dir := s.dirOf(side)
 	fromClient, _ := p.Type.FromClient()
-	s.token(&s.assoc.securityOf(p, s.pos).exchange, ProtoDCERPC, fromClient, p.Auth.Value)
+	if (f.sure || a.Transport == TransportPipe) && fromClient != (dir == f.client) {
+		return
+	}
+	crowded := a.crowded
+	s.token(&a.securityOf(p, s.pos).exchange, ProtoDCERPC, fromClient, p.Auth.Value)
+	if a.crowded && !crowded {
+		s.tell(ProtoDCERPC, dcerpc.TooManySecurity.String(), dcerpc.TooManySecurity.Evasive(), dcerpc.HeaderSize, dir)
+	}
 }
 
 // Negotiation meets dcerpc.Handler.
@@ -70,7 +80,7 @@ func (s *shard) Negotiation(n *dcerpc.Negotiation) {
 	f := s.cur
 	e := &s.bind
 	e.Association = s.assoc.Association
-	e.Caller = s.assoc.bindCaller(&n.Auth)
+	e.Caller = s.assoc.bindCaller(n)
 	e.Request = Position{n.Request.File, n.Request.Frame}
 	e.Alter, e.CallID = n.Alter, n.CallID
 	e.Contexts = n.Contexts
@@ -93,6 +103,9 @@ func (s *shard) Negotiation(n *dcerpc.Negotiation) {
 		e.Outcome = Unknown
 	}
 	s.emit(e, f.client^1)
+	if verified(&n.Auth) {
+		s.assoc.answered(n, s.lossy())
+	}
 }
 
 // Request meets dcerpc.Handler: a request whose stub was wanted is whole.
@@ -115,7 +128,7 @@ func (s *shard) Call(c *dcerpc.Call) {
 	s.settle(s.assoc, c)
 	e := &s.call
 	e.Association = s.assoc.Association
-	e.Caller = s.assoc.caller(&c.Auth)
+	e.Caller = s.assoc.caller(c, s.lossy())
 	e.Request = Position{c.Request.File, c.Request.Frame}
 	e.Answer = Position{c.Answer.File, c.Answer.Frame}
 	e.Asked = c.Request.Time
@@ -201,7 +214,7 @@ func (s *shard) kmsExchange(c *dcerpc.Call, out Outcome) {
 	s.stats.Exchanges++
 	e := &s.exchange
 	e.Association = s.assoc.Association
-	e.Caller = s.assoc.caller(&c.Auth)
+	e.Caller = s.assoc.caller(c, s.lossy())
 	e.Ask, e.Asked = Position{c.Request.File, c.Request.Frame}, c.Request.Time
 	e.Outcome, e.Status, e.Anomaly = out, c.Status, 0
 	e.HasRequest = !c.ReplyOnly && c.RequestStub != nil

@@ -38,6 +38,7 @@ const (
 	TooManyCalls                           // more calls waiting than are kept
 	TooManyContexts                        // more presentation contexts than are kept
 	TooManyNegotiations                    // more binds and alter_contexts waiting than are kept
+	TooManySecurity                        // more security contexts than are kept
 	anomalies
 )
 
@@ -76,6 +77,7 @@ var anomalyTable = [anomalies]struct {
 	TooManyCalls:        {"too-many-calls", false},
 	TooManyContexts:     {"too-many-contexts", true},
 	TooManyNegotiations: {"too-many-negotiations", false},
+	TooManySecurity:     {"too-many-security-contexts", true},
 }
 
 // String gives the name.
