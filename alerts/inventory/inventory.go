@@ -99,8 +99,8 @@ const (
 // but it is no server of the secure channel, and drsuapi is registered with the
 // directory service alone. A locator record is the word of the DNS server about
 // another host, and so is an endpoint at another address than the mapper's own. A
-// KDC need not be a domain controller's, but then it seldom shares a network with
-// Windows; that it answered counts, that it refused counts less. Every directory
+// KDC need not be a domain controller's, but with Windows about it mostly is: that
+// it answers counts, that it refuses counts less. Every directory
 // tells its root DSE, while the netlogon ping is answered by domain controllers
 // alone (MS-ADTS 6.3.3). What a mapper names may be gone.
 //

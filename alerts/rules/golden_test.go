@@ -114,6 +114,49 @@ func TestGoldenPool(t *testing.T) {
 	g.compare(t, "want", b.String())
 }
 
+// TestEveryAttackHasACaseThatFires also finds ids that are no attack's.
+func TestEveryAttackHasACaseThatFires(t *testing.T) {
+	fires := make(map[string]bool)
+	for _, path := range glob(t, "testdata/rpc-exploit/*.txtar") {
+		for line := range strings.Lines(readCase(t, path).file(t, "want.ndjson")) {
+			var alert struct{ Facts struct{ Exploit string } }
+			if err := json.Unmarshal([]byte(line), &alert); err != nil {
+				t.Fatal(err)
+			}
+			fires[alert.Facts.Exploit] = true
+		}
+	}
+	for _, id := range attackIDs() {
+		if !fires[id] {
+			t.Errorf("%s: no case that fires", id)
+		}
+		delete(fires, id)
+	}
+	for id := range fires {
+		t.Errorf("%q is no attack", id)
+	}
+}
+
+// TestADomainsDayGivesNoAlertAboveLow replays what members of a domain do, each
+// capture alone and all as one run, with zones and without a configuration.
+func TestADomainsDayGivesNoAlertAboveLow(t *testing.T) {
+	day := glob(t, captures+"/real-normal-*.pcap")
+	const pool = "testdata/pool.txtar"
+	runs := [][]string{day}
+	for _, capture := range day {
+		runs = append(runs, []string{capture})
+	}
+	for _, conf := range []*config.Config{config.Default(), load(t, pool, readCase(t, pool).file(t, "config.yaml"))} {
+		for _, run := range runs {
+			for _, a := range replayed(t, conf, "", 1, plain, run...) {
+				if a.Severity > alerts.Low {
+					t.Errorf("%v: %s %s: %s", run, a.Rule.ID, a.Severity, a.Summary)
+				}
+			}
+		}
+	}
+}
+
 // TestSharedCapturesGiveFewAlerts replays the captures of other projects, when
 // they are there, without a configuration: none may panic, and none may give
 // more alerts than a person would read.
