@@ -51,7 +51,10 @@ func (s *shard) kerberosMessage(f *flow, dir stream.Dir, b []byte) {
 	m := &s.ticket
 	a := m.Decode(b)
 	if m.Type == 0 {
-		return // not Kerberos
+		if a != 0 && a != kerberos.NotKerberos && !(s.cut && a == kerberos.CutMessage) {
+			s.tell(ProtoKerberos, a.String(), false, 0, dir)
+		}
+		return
 	}
 	if client, known := m.Type.FromClient(); known && !f.sure {
 		asker := dir

@@ -263,7 +263,7 @@ func (x *Exchange) token(fromClient bool, b []byte) Anomaly {
 	switch m := spnego.Sniff(b); {
 	case m == spnego.NTLM:
 		return x.ntlm(fromClient, b)
-	case m.Kerberos():
+	case m.Kerberos(), m == spnego.IAKERB:
 		return x.kerberos(fromClient, b)
 	default:
 		if x.now.Mechanism = of(m); fromClient {

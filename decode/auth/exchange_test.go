@@ -35,6 +35,7 @@ const (
 	oidNTLM       = "\x2b\x06\x01\x04\x01\x82\x37\x02\x02\x0a"
 	oidKerberos   = "\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"
 	oidMSKerberos = "\x2a\x86\x48\x82\xf7\x12\x01\x02\x02"
+	oidIAKERB     = "\x2b\x06\x01\x05\x02\x05"
 	oidNegoEx     = "\x2b\x06\x01\x04\x01\x82\x37\x02\x02\x1e"
 )
 
@@ -185,6 +186,12 @@ func TestExchanges(t *testing.T) {
 		{name: "trap 36: an AP-REQ without any framing", carrier: Kerberos, steps: []step{c(apReq("CORP.TEST", "cifs", "dc1"))}, want: cifs, str: "ticket for cifs/dc1@CORP.TEST", told: true},
 		{name: "from the answer to a ticket on", carrier: Kerberos, steps: []step{s(gssKerberos("\x02\x00", apRep()))},
 			want: Caller{Kind: Named, Mechanism: Kerberos, Accepted: Yes}, str: "named by kerberos"},
+		{name: "IAKERB, which asks the KDC by way of the server first", carrier: Negotiate,
+			steps: []step{c(offer(nil, oidIAKERB, oidNTLM)), s(answer(1, oidIAKERB, nil)),
+				c(answer(1, "", el(0x60, el(6, []byte(oidIAKERB)), []byte("\x05\x01\x30\x00")))),
+				c(answer(1, "", el(0x60, el(6, []byte(oidIAKERB)), []byte("\x01\x00"), apReq("CORP.TEST", "cifs", "dc1")))),
+				s(answer(0, "", gssKerberos("\x02\x00", apRep())))},
+			want: word(cifs, Yes), str: "ticket for cifs/dc1@CORP.TEST", told: true},
 		{name: "refused by Kerberos", carrier: Negotiate, steps: []step{c(offer(ticket, oidKerberos)), s(answer(1, oidKerberos, gssKerberos("\x03\x00", krbError(37))))},
 			want: word(cifs, No), str: "ticket for cifs/dc1@CORP.TEST", told: true},
 		{name: "refused for the clock, and again", carrier: Negotiate,

@@ -14,6 +14,7 @@ var (
 	oidKerberos   = []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02}
 	oidMSKerberos = []byte{0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02}
 	oidUserToUser = []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02, 0x03}
+	oidIAKERB     = []byte{0x2b, 0x06, 0x01, 0x05, 0x02, 0x05}
 )
 
 // Types of pre-authentication data (RFC 4120 7.5.2) that are looked into.
@@ -100,6 +101,8 @@ func (m *Message) unwrap(b []byte) ([]byte, Anomaly) {
 		m.Mechanism = MSKerberos
 	case bytes.Equal(oid.Content, oidUserToUser):
 		m.Mechanism = UserToUser
+	case bytes.Equal(oid.Content, oidIAKERB):
+		m.Mechanism = IAKERB
 	default:
 		return nil, NotKerberos
 	}

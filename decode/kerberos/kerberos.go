@@ -108,12 +108,13 @@ const (
 	Kerberos                      // 1.2.840.113554.1.2.2
 	MSKerberos                    // 1.2.840.48018.1.2.2, which Windows 2000 began with
 	UserToUser                    // 1.2.840.113554.1.2.2.3
+	IAKERB                        // 1.3.6.1.5.2.5: Kerberos with a KDC that the server speaks to
 	mechanismEnd                  // none
 )
 
 // String gives the name.
 func (m Mechanism) String() string {
-	return [mechanismEnd + 1]string{"none", "kerberos", "ms-kerberos", "user-to-user", "unknown"}[min(m, mechanismEnd)]
+	return [mechanismEnd + 1]string{"none", "kerberos", "ms-kerberos", "user-to-user", "iakerb", "unknown"}[min(m, mechanismEnd)]
 }
 
 // Bounds of what is kept of a message.
