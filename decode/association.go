@@ -2,6 +2,7 @@ package decode
 
 import (
 	"slices"
+	"unsafe"
 
 	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
@@ -14,6 +15,7 @@ type association struct {
 	security    []security // security contexts, oldest first
 	crowded     bool       // there were more of them than are kept
 	sure        bool       // of a pipe: its bytes are DCE/RPC
+	weight      int        // of a pipe: its excess when it was asked last
 }
 
 // maxSecurity bounds the security contexts of an association. Windows clients
@@ -35,10 +37,19 @@ type security struct {
 
 // reset makes the association new for a flow or pipe.
 func (a *association) reset(as Association, cfg *dcerpc.Config) {
-	a.Association, a.sure, a.crowded = as, false, false
+	a.Association, a.sure, a.crowded, a.weight = as, false, false, 0
 	a.rpc.Reset(cfg)
 	clear(a.security) // what it holds of names goes
 	a.security = a.security[:0]
+}
+
+// excess tells how many bytes the association holds beyond what every one does.
+func (a *association) excess() int {
+	n := -light
+	for i := range a.security {
+		n += int(unsafe.Sizeof(security{})) + a.security[i].exchange.Size()
+	}
+	return a.rpc.Excess() + max(n, 0)
 }
 
 // context gives the security context of an id that requests go by, or nil.

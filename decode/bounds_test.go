@@ -147,6 +147,57 @@ func TestMemoryIsBounded(t *testing.T) {
 		{"UPDATEs of 8 kB that nobody answers", decode.Config{MaxState: 8 << 20, MaxFlows: 1 << 14}, func(r *reel, i int) {
 			r.udp(spread(i), dnsEnd, manyChanges(i))
 		}, 600, 40},
+		{"pipes with 256 calls each without an answer", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.smb(spread(i))
+			c.session = 0x77
+			c.ipc()
+			for n := range byte(8) {
+				c.open("samr", n)
+				c.write(n, bindPDU(1, samrWire))
+				c.read(n, bindAckPDU(1))
+				var b []byte
+				for id := range uint32(256) {
+					b = append(b, requestPDU(id+2, 0, 1, nil)...)
+				}
+				c.write(n, b)
+			}
+		}, 120, 24},
+		{"SMB sessions of long names", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.smb(spread(i))
+			for n := range 60 {
+				c.session = uint64(n + 1)
+				c.setup(ntlmAuthenticate(long(i, n)), 0, 0, "")
+			}
+		}, 1000, 24},
+		{"tree connects of long names that nobody answers", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.smb(spread(i))
+			c.session = 0x77
+			for n := range 500 {
+				path := wide(`\\srv\` + long(i, n))
+				c.request(smbConnect, numbers(uint16(9), uint16(0), uint16(72), uint16(len(path)), path))
+			}
+		}, 120, 24},
+		{"security contexts of long names", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.dial(spread(i), kmsEnd)
+			for n := range uint32(8) {
+				logon(c, atPacket, n, long(i, int(n)))
+			}
+		}, 6000, 28},
+		{"searches of long names that nobody answers", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.dial(spread(i), ldapEnd)
+			for n := range byte(60) {
+				c.ask(ldapSearch(n, long(i, int(n))[:120]))
+			}
+		}, 1000, 24},
+		{"chunks that hold the beginning of a PDU", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.dial(spread(i), netip.AddrPortFrom(kmsEnd.Addr(), 593))
+			c.ask([]byte("RPC_OUT_DATA /rpc/rpcproxy.dll?srv:593 HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
+			c.answer([]byte("HTTP/1.1 200 Success\r\nContent-Type: application/rpc\r\nTransfer-Encoding: chunked\r\n\r\n"))
+			b := responsePDU(1, 0, make([]byte, 60000))[:59000]
+			for ; len(b) > 0; b = b[1000:] {
+				c.answer(append(append([]byte("3e8\r\n"), b[:1000]...), "\r\n"...))
+			}
+		}, 600, 24},
 		{"bits of flows set by a byte each", decode.Config{MaxFlows: 16384}, func(r *reel, i int) {
 			r.tcp(spread(i), oddEnd, 1, 1, ack, []byte{5})
 		}, 40000, 24},
@@ -172,6 +223,17 @@ func TestMemoryIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// long is a name of 400 letters for two numbers.
+func long(i, n int) string { return fmt.Sprintf("%0400d", i<<16|n) }
+
+var ldapEnd = netip.MustParseAddrPort("10.66.10.10:389")
+
+// ldapSearch searches below a base for what is there (RFC 4511 4.5.1).
+func ldapSearch(id byte, base string) []byte {
+	return el(0x30, append([]byte{2, 1, id}, el(0x63, append(el(4, []byte(base[:80])),
+		10, 1, 2, 10, 1, 0, 2, 1, 0, 2, 1, 0, 1, 1, 0, 0x87, 1, 'x', 0x30, 0))...))
 }
 
 // manyChanges is an UPDATE of a hundred records.

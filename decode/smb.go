@@ -9,8 +9,9 @@ import (
 
 // smbFlow is a flow that carries SMB.
 type smbFlow struct {
-	conn smb.Conn
-	open int // associations in its pipes
+	conn   smb.Conn
+	open   int // associations in its pipes
+	weight int // excess of those, bytes
 }
 
 // smbCaller is who an SMB session belongs to: what a smb.Session's Owner is.
@@ -71,7 +72,7 @@ func (s *shard) newSMB() *smbFlow {
 func (s *shard) freeSMB(x *smbFlow) {
 	if len(s.smbs) < maxFreeAssocs {
 		x.conn.Reset(&s.limits.smb)
-		x.open = 0
+		x.open, x.weight = 0, 0
 		s.smbs = append(s.smbs, x)
 	}
 }
@@ -268,6 +269,9 @@ func (h smbHandler) Data(p *smb.Pipe, fromClient bool, b []byte, boundary bool, 
 	pdus := a.rpc.PDUs()
 	used := a.rpc.Data(pipeSide(fromClient), b, boundary, at, rpcHandler{h.shard})
 	h.stats.PDUs += a.rpc.PDUs() - pdus
+	n := a.excess()
+	h.cur.smb.weight += n - a.weight
+	a.weight = n
 	return used
 }
 
@@ -289,6 +293,7 @@ func (h smbHandler) PipeEnd(p *smb.Pipe, over bool) {
 	a.rpc.End(h.point(), over, rpcHandler{h.shard})
 	p.Owner = nil
 	h.cur.smb.open--
+	h.cur.smb.weight -= a.weight
 	h.freeAssociation(a)
 }
 

@@ -10,7 +10,8 @@ import "kmswatch/decode/dns"
 // lightPipes is how many pipes of a flow are not counted.
 const lightPipes = 4
 
-// light is what the questions of a flow may take without being counted, bytes.
+// light is what the questions of a flow, and the security contexts of an
+// association, may take without being counted, bytes.
 const light = 1024
 
 // weigh counts what f holds beyond what every flow does, and ends flows that
@@ -19,7 +20,7 @@ const light = 1024
 func (s *shard) weigh(f *flow) {
 	n := 0
 	if f.assoc != nil {
-		n += f.assoc.rpc.Excess()
+		n += f.assoc.excess()
 	}
 	if f.ldap != nil {
 		n += f.ldap.conn.Excess()
@@ -28,7 +29,10 @@ func (s *shard) weigh(f *flow) {
 		n += f.conv.Excess()
 	}
 	if f.smb != nil {
-		n += f.smb.conn.Excess() + max(f.smb.open-lightPipes, 0)*pipeSize
+		n += f.smb.conn.Excess() + f.smb.weight + max(f.smb.open-lightPipes, 0)*pipeSize
+	}
+	if f.http != nil {
+		n += f.http.conn.Excess()
 	}
 	if len(f.queries)+len(f.asked) > 0 {
 		n += f.questions()

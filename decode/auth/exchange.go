@@ -82,6 +82,12 @@ func (x *Exchange) Caller() *Caller {
 	return x.given
 }
 
+// Size tells how many bytes the names of the caller have.
+func (x *Exchange) Size() int {
+	c := &x.now
+	return len(c.Domain) + len(c.User) + len(c.Workstation) + len(c.Service) + len(c.Realm)
+}
+
 // Steps tells what was seen.
 func (x *Exchange) Steps() Steps { return x.steps }
 

@@ -221,6 +221,9 @@ func (c *Conn) Client() (side int, known bool) {
 // beginning of a PDU.
 func (c *Conn) Streaming(side int) bool { return c.half[side&1].phase == running }
 
+// Excess tells how many bytes the connection holds beyond what every one does.
+func (c *Conn) Excess() int { return cap(c.token) + cap(c.half[0].joint) + cap(c.half[1].joint) }
+
 // Data takes bytes of one side and returns how many it used. What is left is the
 // beginning of a line or of a PDU and is to be given again with more behind it.
 // b is borrowed.
