@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 
 	"kmswatch/decode"
@@ -198,6 +199,61 @@ func TestMemoryIsBounded(t *testing.T) {
 				c.answer(append(append([]byte("3e8\r\n"), b[:1000]...), "\r\n"...))
 			}
 		}, 600, 24},
+		// What every flow has is bounded by MaxFlows: 16,384 of at most 6 KiB.
+		{"SMB connections of a bound pipe each", decode.Config{MaxFlows: 16384, MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.smb(spread(i))
+			c.logon(ntlmAuthenticate("alice"), 0, 0)
+			c.ipc()
+			c.bind("samr", 1, samrWire)
+		}, 40000, 96},
+		{"SMB connections of four bound pipes each", decode.Config{MaxFlows: 16384, MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.smb(spread(i))
+			c.logon(ntlmAuthenticate("alice"), 0, 0)
+			c.ipc()
+			for n := range byte(4) {
+				c.bind("samr", n, samrWire)
+			}
+		}, 40000, 96},
+		{"SMB connections of 256 pipes", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.smb(spread(i))
+			c.logon(ntlmAuthenticate("alice"), 0, 0)
+			c.ipc()
+			for n := range 256 {
+				c.bind("samr", byte(n), samrWire)
+			}
+		}, 300, 40},
+		{"PDUs that never end in four pipes", decode.Config{MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.smb(spread(i))
+			p := requestPDU(2, 0, 0, make([]byte, 40000))
+			for n := range byte(4) {
+				c.bind("samr", n, kmsWire)
+				for at := 0; at < 39000; at += 1000 {
+					c.write(n, p[at:at+1000])
+				}
+			}
+		}, 200, 40},
+		{"LDAP connections of a search each", decode.Config{MaxFlows: 16384, MaxState: 8 << 20}, func(r *reel, i int) {
+			r.dial(spread(i), ldapEnd).ask(ldapSearch(1, fmt.Sprintf("CN=%0100d", i)))
+		}, 40000, 96},
+		{"Kerberos requests of long names without an answer", decode.Config{MaxFlows: 16384, MaxState: 8 << 20}, func(r *reel, i int) {
+			for id := range 8 {
+				r.udp(spread(i), kdcEnd, asReq(fmt.Sprintf("%0200d", id), strings.Repeat("R", 200)))
+			}
+		}, 20000, 40},
+		{"calls of connectionless DCE/RPC without an answer", decode.Config{MaxFlows: 16384, MaxState: 8 << 20}, func(r *reel, i int) {
+			for id := range uint32(256) {
+				r.udp(spread(i), oddEnd, datagramRequest(id, kmsWire, kmsAsk()))
+			}
+		}, 1000, 40},
+		{"a call of connectionless DCE/RPC a flow", decode.Config{MaxFlows: 16384, MaxState: 8 << 20}, func(r *reel, i int) {
+			r.udp(spread(i), oddEnd, datagramRequest(1, kmsWire, kmsAsk()))
+		}, 40000, 96},
+		{"channels of RPC over HTTP", decode.Config{MaxFlows: 16384, MaxState: 8 << 20}, func(r *reel, i int) {
+			c := r.dial(spread(i), httpEnd)
+			c.answer([]byte("ncacn_http/1.0"))
+			c.ask(bindPDU(1, kmsWire))
+			c.answer(bindAckPDU(1))
+		}, 40000, 96},
 		{"bits of flows set by a byte each", decode.Config{MaxFlows: 16384}, func(r *reel, i int) {
 			r.tcp(spread(i), oddEnd, 1, 1, ack, []byte{5})
 		}, 40000, 24},

@@ -17,6 +17,7 @@ import (
 const (
 	smbSetup, smbLogoff, smbConnect       = 1, 2, 3
 	smbCreate, smbClose, smbRead, smbSend = 5, 6, 8, 9
+	smbIoctl                              = 11
 
 	moreProcessing = 0xc0000016
 	logonFailure   = 0xc000006d
@@ -103,10 +104,18 @@ func (c *smbTalk) logon(authenticate string, status uint32, flags uint16) {
 }
 
 func (c *smbTalk) ipc() {
-	path := wide(`\\srv\IPC$`)
+	c.connect(`\\srv\IPC$`, 5)
+}
+
+func (c *smbTalk) connect(share string, tree uint32) {
+	path := wide(share)
 	c.request(smbConnect, numbers(uint16(9), uint16(0), uint16(72), uint16(len(path)), path))
-	c.tree = 5
-	c.reply(smbConnect, 0, numbers(uint16(16), byte(2), byte(0), uint32(0), uint32(0), uint32(0x1f01ff)))
+	c.tree = tree
+	kind := byte(1) // a disk
+	if strings.HasSuffix(share, "IPC$") {
+		kind = 2
+	}
+	c.reply(smbConnect, 0, numbers(uint16(16), kind, byte(0), uint32(0), uint32(0), uint32(0x1f01ff)))
 }
 
 func file(n byte) []byte { return append([]byte{n, 1}, make([]byte, 14)...) }
@@ -124,6 +133,18 @@ func (c *smbTalk) write(n byte, data []byte) {
 func (c *smbTalk) read(n byte, data []byte) {
 	c.request(smbRead, numbers(uint16(49), byte(80), byte(0), uint32(4096), uint64(0), file(n), uint32(0), uint32(0), uint32(0), uint16(0), uint16(0), byte(0)))
 	c.reply(smbRead, 0, numbers(uint16(17), byte(80), byte(0), uint32(len(data)), uint32(0), uint32(0), data))
+}
+
+// transact is a transaction on a pipe (FSCTL_PIPE_TRANSCEIVE).
+func (c *smbTalk) transact(n byte, ask, answer []byte) {
+	c.request(smbIoctl, numbers(uint16(57), uint16(0), uint32(0x11c017), file(n), uint32(120), uint32(len(ask)), uint32(0), uint32(0), uint32(0), uint32(4280), uint32(1), uint32(0), ask))
+	c.reply(smbIoctl, 0, numbers(uint16(49), uint16(0), uint32(0x11c017), file(n), uint32(112), uint32(0), uint32(112), uint32(len(answer)), uint32(0), uint32(0), answer))
+}
+
+// bind opens a pipe and binds an interface in it.
+func (c *smbTalk) bind(name string, n byte, iface []byte) {
+	c.open(name, n)
+	c.transact(n, bindPDU(1, iface), bindAckPDU(1))
 }
 
 const (

@@ -33,6 +33,8 @@ var (
 	kmsEnd    = netip.MustParseAddrPort("10.66.10.40:1688")
 	oddEnd    = netip.MustParseAddrPort("10.66.10.40:49668")
 	dnsEnd    = netip.MustParseAddrPort("10.66.10.10:53")
+	kdcEnd    = netip.MustParseAddrPort("10.66.10.10:88")
+	httpEnd   = netip.MustParseAddrPort("10.66.10.10:593")
 )
 
 // reel is a capture under way. Its clock steps a millisecond a frame.
@@ -112,6 +114,7 @@ type talk struct {
 	ends [2]netip.AddrPort
 	seq  [2]uint32
 	hide [2]bool // this direction is not captured
+	mss  int     // bytes of a segment at most; 0 is any number
 }
 
 // dial gives a connection after its handshake.
@@ -148,6 +151,11 @@ func (c *talk) raw(dir int, flags byte, distance int, payload []byte) {
 }
 
 func (c *talk) send(dir int, payload []byte) {
+	for c.mss > 0 && len(payload) > c.mss {
+		c.raw(dir, ack, 0, payload[:c.mss])
+		c.seq[dir] += uint32(c.mss)
+		payload = payload[c.mss:]
+	}
 	c.raw(dir, psh|ack, 0, payload)
 	c.seq[dir] += uint32(len(payload))
 }
@@ -222,6 +230,59 @@ func kmsAsk() []byte {
 func kmsGrant() []byte {
 	b := []byte{4, 1, 0, 0, 0, 0, 2, 0, 4, 1, 0, 0, 0, 0, 6, 0}
 	return append(append(b, make([]byte, 256)...), 0, 0, 0, 0)
+}
+
+// datagramRequest is a request of connectionless DCE/RPC (C706 12.5), of an
+// activity for each number.
+func datagramRequest(n uint32, iface, stub []byte) []byte {
+	b := []byte{4, 0, 0x08, 0, 0x10, 0, 0, 0}
+	b = append(b, make([]byte, 16)...) // object
+	b = append(b, iface[:16]...)
+	b = append(binary.LittleEndian.AppendUint32(b, n), "an activity."...)
+	b = append(b, 0, 0, 0, 0) // server boot time
+	b = append(b, iface[16:20]...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff) // sequence, opnum, hints
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(stub)))
+	return append(append(b, 0, 0, 0, 0), stub...)
+}
+
+// Kerberos, in DER.
+
+// der is an element of a tag.
+func der(tag byte, parts ...[]byte) []byte {
+	var body []byte
+	for _, p := range parts {
+		body = append(body, p...)
+	}
+	b := []byte{tag}
+	switch n := len(body); {
+	case n < 0x80:
+		b = append(b, byte(n))
+	case n < 0x100:
+		b = append(b, 0x81, byte(n))
+	default:
+		b = append(b, 0x82, byte(n>>8), byte(n))
+	}
+	return append(b, body...)
+}
+
+// asReq is a request for a ticket-granting ticket (RFC 4120 5.4.1).
+func asReq(client, realm string) []byte {
+	name := func(kind byte, parts ...string) []byte {
+		var all [][]byte
+		for _, p := range parts {
+			all = append(all, der(0x1b, []byte(p)))
+		}
+		return der(0x30, der(0xa0, []byte{2, 1, kind}), der(0xa1, der(0x30, all...)))
+	}
+	return der(0x6a, der(0x30, der(0xa1, []byte{2, 1, 5}), der(0xa2, []byte{2, 1, 10}), der(0xa4, der(0x30,
+		der(0xa0, []byte{3, 5, 0, 0, 0, 0, 0}),
+		der(0xa1, name(1, client)),
+		der(0xa2, der(0x1b, []byte(realm))),
+		der(0xa3, name(2, "krbtgt", realm)),
+		der(0xa5, der(0x18, []byte("20370913024805Z"))),
+		der(0xa7, []byte{2, 1, 7}),
+		der(0xa8, der(0x30, []byte{2, 1, 18}))))))
 }
 
 // DNS messages (RFC 1035 4.1).

@@ -139,6 +139,83 @@ func TestFramesOfNoInterestAllocateNothing(t *testing.T) {
 	}
 }
 
+// perRun feeds a part of a reel for each run and gives the allocations. The
+// parts are what was added to the reel by do, run by run; what was added before
+// is fed first.
+func perRun(t *testing.T, r *reel, runs int, do func(run int)) float64 {
+	t.Helper()
+	e := decode.New(decode.Config{}, &counter{})
+	for i := range r.frames {
+		e.Feed(&r.frames[i])
+	}
+	ends := []int{len(r.frames)}
+	for i := range runs + 1 {
+		do(i)
+		ends = append(ends, len(r.frames))
+	}
+	i := 0
+	allocs := testing.AllocsPerRun(runs, func() {
+		for ; i < ends[1]; i++ {
+			e.Feed(&r.frames[i])
+		}
+		ends = ends[1:]
+	})
+	e.Close()
+	return allocs
+}
+
+func TestCallsInAPipeAllocateLittle(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		call func(c *smbTalk, id uint32)
+	}{
+		{"by transactions", func(c *smbTalk, id uint32) {
+			c.transact(1, requestPDU(id, 0, 5, make([]byte, 60)), responsePDU(id, 0, make([]byte, 200)))
+		}},
+		{"by writes and reads", func(c *smbTalk, id uint32) {
+			c.write(1, requestPDU(id, 0, 5, make([]byte, 60)))
+			c.read(1, responsePDU(id, 0, make([]byte, 200)))
+		}},
+		{"of KMS", func(c *smbTalk, id uint32) {
+			c.transact(1, requestPDU(id, 0, 0, kmsAsk()), responsePDU(id, 0, kmsGrant()))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newReel()
+			s := r.smb(clientEnd)
+			s.logon(ntlmAuthenticate("alice"), 0, 0)
+			s.ipc()
+			s.bind("samr", 1, kmsWire)
+			c.call(s, 2)
+			if n := perRun(t, r, 200, func(i int) { c.call(s, uint32(i+3)) }); n > 2 {
+				t.Errorf("%v allocations a call", n)
+			}
+		})
+	}
+}
+
+func TestFileDataOfSMBAllocatesNothing(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		carry func(c *smbTalk)
+	}{
+		{"written", func(c *smbTalk) { c.write(7, make([]byte, 1<<16)) }},
+		{"read", func(c *smbTalk) { c.read(7, make([]byte, 1<<16)) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newReel()
+			s := r.smb(clientEnd)
+			s.logon(ntlmAuthenticate("alice"), 0, 0)
+			s.connect(`\\srv\files`, 6)
+			s.mss = 1460
+			c.carry(s)
+			if n := perRun(t, r, 50, func(int) { c.carry(s) }); n != 0 {
+				t.Errorf("%v allocations for 64 KiB", n)
+			}
+		})
+	}
+}
+
 // made gives the path of a capture of trafficgen's.
 func made(t testing.TB, kind string, frames int) string {
 	path := filepath.Join(t.TempDir(), kind+".pcap")

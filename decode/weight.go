@@ -8,7 +8,7 @@ import "kmswatch/decode/dns"
 // shard, the flow that has been large for longest making room.
 
 // lightPipes is how many pipes of a flow are not counted.
-const lightPipes = 4
+const lightPipes = 1
 
 // light is what the questions of a flow, and the security contexts of an
 // association, may take without being counted, bytes.
