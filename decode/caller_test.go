@@ -1,6 +1,7 @@
 package decode_test
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -470,5 +471,76 @@ func TestAVerifierThatWasNotCapturedIsNotNobody(t *testing.T) {
 				t.Errorf("callers %v", callers)
 			}
 		})
+	}
+}
+
+// A proxy's word on who asks it.
+func TestWhomAProxyRefusedIsNotWhoCallsThroughIt(t *testing.T) {
+	t.Parallel()
+	const ask = "RPC_IN_DATA /rpc/rpcproxy.dll?srv:593 HTTP/1.1\r\nContent-Length: %d\r\n%s\r\n"
+	authorization := func(token string) string {
+		return "Authorization: NTLM " + base64.StdEncoding.EncodeToString([]byte(token)) + "\r\n"
+	}
+	for _, tt := range []struct {
+		name  string
+		token string
+		word  string
+		want  string
+	}{
+		{"refused, and then let in without a name", ntlmAuthenticate("alice"), "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "call 2 unanswered"},
+		{"taken", ntlmAuthenticate("alice"), "HTTP/1.1 200 Success\r\nContent-Length: 0\r\n\r\n", `call 2 unanswered as="alice"/ntlm/yes`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newReel()
+			c := r.dial(clientEnd, netip.AddrPortFrom(oddEnd.Addr(), 593))
+			c.ask(fmt.Appendf(nil, ask, 0, authorization(tt.token)))
+			c.answer([]byte(tt.word))
+			c.ask(fmt.Appendf(nil, ask, 1<<20, ""))
+			c.answer([]byte("HTTP/1.1 200 Success\r\nContent-Length: 0\r\n\r\n"))
+			c.ask(bindPDU(1, samrWire))
+			c.ask(requestPDU(2, 0, 13, nil))
+			c.close()
+			got := r.play(t, decode.Config{})
+			if line := got[len(got)-2]; !holds(line, tt.want) || !strings.Contains(tt.want, "alice") && strings.Contains(line, "alice") {
+				t.Error(line)
+			}
+		})
+	}
+}
+
+// What the snap length cut of a PDU in HTTP counts, and a body goes on behind it.
+func TestPDUsInHTTPThatAreCut(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.dial(clientEnd, netip.AddrPortFrom(oddEnd.Addr(), 593))
+	bind, request := bindPDU(1, samrWire), requestPDU(2, 0, 13, make([]byte, 400))
+	head := func(n int) []byte {
+		return fmt.Appendf(nil, "RPC_IN_DATA /rpc/rpcproxy.dll?srv:593 HTTP/1.1\r\nContent-Length: %d\r\n\r\n", n)
+	}
+	c.ask(head(len(bind) + len(request)))
+	c.ask(bind)
+	r.snap = 14 + 40 + 40
+	c.ask(request)
+	r.snap = 0
+	c.ask(head(1 << 20))
+	c.ask(requestPDU(3, 0, 14, nil))
+	c.close()
+	r.want(t, decode.Config{}, "bind 1", "call 2 op=13 stubs=400/0", "call 3 op=14", "end")
+}
+
+// A client chooses its own port, also that of another protocol's server.
+func TestClientsOnPortsOfServersAreSeen(t *testing.T) {
+	t.Parallel()
+	for _, port := range []uint16{53, 88, 389} {
+		r := newReel()
+		r.udp(netip.AddrPortFrom(clientEnd.Addr(), port), ldapEnd, ldapSearch(1, strings.Repeat("x", 80)))
+		if port == 389 {
+			r = newReel()
+			r.udp(netip.AddrPortFrom(clientEnd.Addr(), port), dnsEnd, dnsQuery(1, vlmcs, 33))
+		}
+		got := r.play(t, decode.Config{})
+		if len(got) != 2 || !strings.Contains(got[0], " asked=1") {
+			t.Errorf("from port %d: %s", port, joined(got))
+		}
 	}
 }

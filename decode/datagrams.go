@@ -10,20 +10,18 @@ import (
 	"kmswatch/decode/stream"
 )
 
-// wantUDP is wantTCP for datagrams, of which each tells by itself what it is.
+// wantUDP is wantTCP for datagrams, of which each tells by itself what it is. A
+// client chooses its port, and so may take that of another protocol's server.
 func wantUDP(p *packet.Packet) bool {
-	if len(p.Payload) == 0 {
+	b := p.Payload
+	if len(b) == 0 {
 		return false
 	}
-	switch {
-	case p.SrcPort == portDNS || p.DstPort == portDNS:
-		return dns.Wanted(p.Payload)
-	case p.SrcPort == portKerberos || p.DstPort == portKerberos:
-		return kerberos.Plausible(p.Payload)
-	case p.SrcPort == portLDAP || p.DstPort == portLDAP:
-		return ldap.Probe(p.Payload) != ldap.No
-	}
-	return ncadg.Probe(p.Payload) != dcerpc.No
+	on := func(port uint16) bool { return p.SrcPort == port || p.DstPort == port }
+	return on(portDNS) && dns.Wanted(b) ||
+		on(portKerberos) && kerberos.Plausible(b) ||
+		on(portLDAP) && ldap.Probe(b) != ldap.No ||
+		ncadg.Probe(b) != dcerpc.No
 }
 
 // conversation gives the ports that name the flow of a datagram. A server of
@@ -45,7 +43,7 @@ func conversation(p *packet.Packet) (src, dst uint16) {
 // datagram takes the payload of one UDP datagram.
 func (s *shard) datagram(f *flow, dir stream.Dir, b []byte) {
 	switch {
-	case f.Server.Port == portDNS || f.Client.Port == portDNS:
+	case (f.Server.Port == portDNS || f.Client.Port == portDNS) && dns.Wanted(b):
 		s.dns(f, dir, b)
 	case kerberos.Plausible(b):
 		s.kerberosMessage(f, dir, b)

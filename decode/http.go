@@ -11,7 +11,8 @@ import (
 type httpFlow struct {
 	conn     rpch.Conn
 	exchange auth.Exchange // of the HTTP headers
-	begun    bool
+	begun    bool // tokens went to exchange
+	refused  bool // the last of which there was a word was
 }
 
 // http gives bytes to a flow of ncacn_http.
@@ -42,8 +43,26 @@ func (h httpHandler) RTS(side int, r *rpch.RTS) {
 	}
 }
 
-// Message meets rpch.Handler.
-func (h httpHandler) Message(int, *rpch.Message) {}
+// Message meets rpch.Handler. The status is the proxy's word on who asked: what
+// comes after a refusal without a token is nobody's.
+func (h httpHandler) Message(_ int, m *rpch.Message) {
+	x := &h.cur.http.exchange
+	switch {
+	case m.Kind != rpch.Response:
+		if h.cur.http.refused {
+			h.assoc.Caller = auth.Unverified
+		}
+		return
+	case !h.cur.http.begun || !x.Told():
+		return
+	case m.Status == 401:
+		h.cur.http.begun, h.cur.http.refused = false, true
+		x.Accept(false)
+	case m.Status == 200:
+		x.Accept(true)
+	}
+	h.assoc.Caller = x.Caller()
+}
 
 // Token meets rpch.Handler. Who asks the proxy is who asks on the association,
 // unless a verifier says otherwise.
@@ -51,7 +70,7 @@ func (h httpHandler) Token(side int, scheme rpch.Scheme, b []byte) {
 	f := h.cur
 	x := &f.http.exchange
 	if !f.http.begun {
-		f.http.begun = true
+		f.http.begun, f.http.refused = true, false
 		x.Reset(httpMechanism(scheme))
 	}
 	client, known := f.http.conn.Client()

@@ -449,7 +449,14 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 		}
 		return used
 	case carriesHTTP:
-		return s.http(f, dir, b)
+		used := s.http(f, dir, b)
+		if s.cut && dir == s.dir {
+			s.cut = false
+			if used < len(b) && f.http.conn.Streaming(int(dir)) {
+				f.assoc.rpc.Cut(int(dir), b[used:], s.point(), rpcHandler{s})
+			}
+		}
+		return used
 	case carriesLDAP:
 		used := s.ldap(f, dir, b, boundary)
 		if s.cut && dir == s.dir {
@@ -469,7 +476,7 @@ func (s *shard) Data(dir stream.Dir, b []byte, boundary bool) int {
 // returns false when more bytes are needed to tell.
 func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	whole := !f.conn.MidStream() && !f.conn.Missing() && !f.conn.Cut()
-	isDNS := f.Server.Port == portDNS || f.Client.Port == portDNS
+	isDNS := f.Server.Port == portDNS || f.Client.Port == portDNS && !f.sure
 	if !boundary && !whole && !isDNS {
 		return true
 	}

@@ -168,6 +168,7 @@ type half struct {
 	left    int64  // of the body, or of the chunk
 	chunked bool   // PDUs come in chunks
 	joint   []byte // the beginning of a PDU that goes on in the next chunk
+	unused  int64  // bytes that the last Data left
 	m       Message
 }
 
@@ -236,18 +237,24 @@ func (c *Conn) Data(side int, b []byte, h Handler) (used int) {
 		}
 		used += n
 	}
+	c.half[side].unused = int64(len(b) - used)
 	return used
 }
 
-// Gap says that n bytes of a side will never come.
+// Gap says that n bytes of a side will never come, behind those that Data left
+// unused, which are gone too; an unknown number if n is not above 0.
 func (c *Conn) Gap(side int, n int64) {
 	x := &c.half[side&1]
+	if n > 0 {
+		n += x.unused
+	}
+	x.unused = 0
 	x.scanned, x.joint = 0, x.joint[:0]
 	switch {
 	case x.phase == ignored:
 	case x.phase == running && x.left == endless:
 		x.adrift = true
-	case (x.phase == running || x.phase == skipping) && n >= 0 && n <= x.left:
+	case (x.phase == running || x.phase == skipping) && n > 0 && n <= x.left:
 		x.left -= n
 		x.adrift = true
 		if x.left == 0 {

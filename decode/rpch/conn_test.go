@@ -372,6 +372,20 @@ func TestGaps(t *testing.T) {
 	check(t, r.take(), "0 in srv.example port 593 agent MSRPC length 172", "0 bind", "0 adrift", "0 in srv.example port 593 agent MSRPC length 0", "0 request", "1 bind_ack")
 }
 
+// What Data left unused before a gap is of the body too.
+func TestGapBehindTheBeginningOfAPDU(t *testing.T) {
+	c := new(Conn)
+	r := new(record)
+	b := []byte(request("RPC_IN_DATA", path, len(bindP)+len(askP)) + bindP + askP[:20])
+	if used := c.Data(0, b, r); used != len(b)-20 {
+		t.Fatalf("used %d of %d", used, len(b))
+	}
+	c.Gap(0, int64(len(askP)-20))
+	c.Data(0, []byte(request("RPC_IN_DATA", path, 0)), r)
+	check(t, r.take(), fmt.Sprintf("0 in srv.example port 593 agent MSRPC length %d", len(bindP)+len(askP)), "0 bind",
+		"0 in srv.example port 593 agent MSRPC length 0")
+}
+
 func TestProbe(t *testing.T) {
 	for in, want := range map[string]dcerpc.Verdict{
 		"": dcerpc.More, "n": dcerpc.More, "ncacn_http/1.0": dcerpc.Match, "ncacn_http/2.0": dcerpc.No,
