@@ -54,6 +54,12 @@ var decoded = []string{
 	"dns-ipv6.pcap",
 	"dns-update-forms.pcap",
 	"real-nsupdate-signed.pcap",
+	// SMB 1 and 2, their pipes and tokens; LDAP and its tokens; Kerberos.
+	"real-smb1-raw-ntlm.pcap",
+	"real-smb2-wrong-password.pcap",
+	"real-ldap-ntlm.pcap",
+	"real-ldap-simple-refused.pcap",
+	"real-kvno.pcap",
 }
 
 // TestGoldenDecode holds what decode prints of a capture against

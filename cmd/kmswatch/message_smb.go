@@ -31,6 +31,9 @@ var smbVersions = map[uint8]string{
 	smb.VersionTransform: "smb3-encrypted", smb.VersionCompression: "smb3-compressed",
 }
 
+// smbTransaction is SMB_COM_TRANSACTION, whose functions are those of pipes.
+const smbTransaction = 0x25
+
 func newSMBMessage(x *smb.Message) *smbMessage {
 	m := &smbMessage{Version: smbVersions[x.Version], Command: smb.CommandName(x.Version, x.Command), Response: x.Response}
 	switch x.Version {
@@ -56,7 +59,7 @@ func newSMBMessage(x *smb.Message) *smbMessage {
 	switch {
 	case x.Control != 0:
 		m.Function = smb.ControlName(x.Control)
-	case x.Function != 0:
+	case x.Function != 0 && x.Version == smb.Version1 && x.Command == smbTransaction:
 		m.Function = smb.TransactionName(x.Function)
 	}
 	if x.HasFile {
