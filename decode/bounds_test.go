@@ -281,6 +281,40 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// Room is made by flows that hold something.
+func TestFlowsThatHoldNothingMakeNoRoom(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	var honest []*talk
+	for i := range 64 {
+		c := r.dial(spread(i), kmsEnd)
+		c.ask(bindPDU(1, kmsWire))
+		c.answer(bindAckPDU(1))
+		for id := range uint32(8) {
+			c.ask(requestPDU(id+2, 0, 1, nil))
+		}
+		for id := range uint32(8) {
+			c.answer(responsePDU(id+2, 0, nil))
+		}
+		honest = append(honest, c)
+	}
+	for i := range 200 {
+		r.callsOf(spread(1000+i), 256)
+	}
+	for _, c := range honest {
+		c.close()
+	}
+	closed := 0
+	r.run(decode.Config{MaxState: 1}, handlerFunc(func(e decode.Event) {
+		if end, ok := e.(*decode.FlowEnd); ok && end.Reason == decode.Closed {
+			closed++
+		}
+	}))
+	if closed != len(honest) {
+		t.Errorf("%d of %d flows lived", closed, len(honest))
+	}
+}
+
 // long is a name of 400 letters for two numbers.
 func long(i, n int) string { return fmt.Sprintf("%0400d", i<<16|n) }
 

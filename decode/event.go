@@ -283,7 +283,7 @@ type Foreign struct {
 // Anomaly is something malformed or evasive.
 type Anomaly struct {
 	head
-	Association          // iff Protocol is ProtoDCERPC, or of what it carries
+	Association          // iff Protocol is ProtoDCERPC, or of what it carries; else zero, with no Caller
 	Ask         Position // frame of the request that it is in, if it was told with the answer; else zero
 	Protocol    Protocol
 	Name        string // of the anomaly, from the protocol's table

@@ -42,7 +42,8 @@ type Association struct {
 }
 
 // Auth is the end of an authentication by verifiers: the server has answered
-// the last token, or what came after it. Calls from here on have its caller.
+// the last token, or what came after it. Calls from here on have its caller. It
+// is told again if the server answers a call of a caller whom it refused first.
 type Auth struct {
 	head
 	Association

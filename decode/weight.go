@@ -53,7 +53,7 @@ func (s *shard) weigh(f *flow) {
 	}
 }
 
-// endHeavy ends the flow that has been large for longest, if it is still there.
+// endHeavy ends the flow that has been large for longest, if it still is.
 func (s *shard) endHeavy() bool {
 	h, ok := s.heavy.first()
 	if !ok {
@@ -61,6 +61,10 @@ func (s *shard) endHeavy() bool {
 	}
 	s.heavy.pop()
 	if f := h.flow; f.ID == h.id && !f.closed {
+		if f.weight == 0 {
+			f.heavy = false
+			return true
+		}
 		s.stats.Evicted++
 		s.end(f, Evicted)
 		s.remove(f)

@@ -183,14 +183,6 @@ func (s *state) reset() {
 	for i := len(s.keys) - 1; i >= 0; i-- {
 		s.close(i)
 	}
-	if len(s.calls) > keptCalls {
-		clear(s.calls[keptCalls:])
-		s.calls = s.calls[:keptCalls]
-	}
-	s.free = s.free[:0]
-	for i := len(s.calls) - 1; i >= 0; i-- {
-		s.free = append(s.free, uint16(i))
-	}
 	for _, n := range s.pending {
 		s.release(n)
 	}

@@ -177,6 +177,19 @@ func (s *state) close(i int) {
 	if slot >= keptCalls || cap(c.reply) > keptStub {
 		c.reply = nil
 	}
+	if len(s.keys) == 0 && len(s.calls) > keptCalls {
+		s.shrink()
+	}
+}
+
+// shrink gives up the call slots that are not worth keeping while no call waits.
+func (s *state) shrink() {
+	clear(s.calls[keptCalls:])
+	s.calls = s.calls[:keptCalls]
+	s.free = s.free[:0]
+	for i := len(s.calls) - 1; i >= 0; i-- {
+		s.free = append(s.free, uint16(i))
+	}
 }
 
 // find gives the index of the newest call of the id whose request came from

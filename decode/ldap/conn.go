@@ -193,6 +193,7 @@ type Conn struct {
 	opaque   Opaque
 	identity Identity
 	starting bool // startTLS is set
+	starter  int  // side that sent it
 	whole    bool // seen from the first byte, and no gap since
 	layered  bool // a SASL or sicily bind was accepted, or may have been: a security layer may follow
 	datagram bool
@@ -529,10 +530,10 @@ func (c *Conn) message(side int, b []byte, hd *head, a Anomaly, at dcerpc.Point,
 		}
 	case ExtendedRequest:
 		if m.Name == oidStartTLS {
-			c.startTLS, c.starting = m.ID, true
+			c.startTLS, c.starting, c.starter = m.ID, true, side
 		}
 	case ExtendedResponse:
-		if c.starting && m.ID == c.startTLS && m.readable {
+		if c.starting && side != c.starter && m.ID == c.startTLS && m.readable {
 			c.starting = false
 			if m.Result == Success {
 				c.hide(TLS, h)
@@ -729,8 +730,12 @@ func (c *Conn) bindResponse(side int, m *Message, at dcerpc.Point, h Handler) {
 	s := c.s
 	b := &s.bind
 	if !s.binding {
-		// Whose result it is cannot be known, but a refused client is nobody.
+		// Whose result it is cannot be known, but a refused client is nobody. Where
+		// nothing is missing, nobody asked for it, and it changes nothing.
 		c.orphan(side, h)
+		if c.whole {
+			return
+		}
 		c.identity = UnknownIdentity
 		if m.readable && m.Result != Success && m.Result != SASLBindInProgress {
 			c.identity = Anonymous

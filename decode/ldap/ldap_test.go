@@ -207,6 +207,15 @@ func TestConnections(t *testing.T) {
 			"opaque tls",
 			`search "DC=x" baseObject (objectClass=*) []/0 by anonymous unknown entries 0 references 0 @1-0`,
 		}},
+		{"StartTLS that the client itself answers hides nothing", func(a *talk) {
+			a.client(extended(2, oidStartTLS), result(2, ExtendedResponse, 0), search(3, "DC=x", BaseObject, all)).server(result(3, SearchResultDone, 0))
+		}, []string{`search "DC=x" baseObject (objectClass=*) []/0 by anonymous answered success entries 0 references 0 @1-2`}},
+		{"results of binds that nobody asked for say nothing of who asks", func(a *talk) {
+			a.client(result(1, BindResponse, 0), search(3, "DC=x", BaseObject, all)).server(result(3, SearchResultDone, 0))
+		}, []string{
+			"0 anomaly reply-without-request",
+			`search "DC=x" baseObject (objectClass=*) []/0 by anonymous answered success entries 0 references 0 @1-2`,
+		}},
 		{"StartTLS that is refused hides nothing", func(a *talk) {
 			a.client(extended(2, oidStartTLS)).server(result(2, ExtendedResponse, 2)).client(search(3, "DC=x", BaseObject, all))
 		}, []string{`search "DC=x" baseObject (objectClass=*) []/0 by anonymous unanswered entries 0 references 0 @3-0`}},
