@@ -544,3 +544,45 @@ func TestClientsOnPortsOfServersAreSeen(t *testing.T) {
 		}
 	}
 }
+
+// A server that refuses to close a pipe goes on serving it.
+func TestACloseThatTheServerRefusesLeavesThePipe(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.smb(clientEnd)
+	c.logon(ntlmAuthenticate(""), 0, 2)
+	c.ipc()
+	c.open("samr", 1)
+	c.write(1, bindPDU(1, samrWire))
+	c.read(1, bindAckPDU(1))
+	c.request(smbClose, numbers(uint16(25), uint16(0), uint32(0), file(1)))
+	c.reply(smbClose, 0xc000000d, nil)
+	c.write(1, requestPDU(2, 0, 13, nil))
+	c.read(1, responsePDU(2, 0, make([]byte, 8)))
+	c.request(smbClose, numbers(uint16(24), uint16(0), uint32(0), file(1)))
+	c.reply(smbClose, 0, make([]byte, 60))
+	c.close()
+	r.want(t, decode.Config{}, "session", "tree", "pipe", "bind 1 accepted", `call 2 samr/1.0 answered as="anonymous"`, "end")
+}
+
+// What a server refuses to write into a pipe hides nothing that comes after it.
+func TestAWriteThatTheServerRefusesHidesNoCall(t *testing.T) {
+	t.Parallel()
+	r := newReel()
+	c := r.smb(clientEnd)
+	c.session = 0x77
+	c.ipc()
+	c.open("samr", 1)
+	c.write(1, bindPDU(1, samrWire))
+	c.read(1, bindAckPDU(1))
+	long := requestPDU(9, 0, 13, make([]byte, 60000))[:24]
+	c.request(smbSend, numbers(uint16(48), uint16(112), uint32(len(long)), uint64(0), file(1), uint32(0), uint32(0), uint16(0), uint16(0), uint32(0), long))
+	c.reply(smbSend, 0xc000000d, nil)
+	c.write(1, requestPDU(2, 0, 13, nil))
+	c.read(1, responsePDU(2, 0, make([]byte, 8)))
+	c.close()
+	got := r.play(t, decode.Config{})
+	if line := got[len(got)-2]; !holds(line, `call 2 samr/1.0 op=13 answered pipe1="samr"`) {
+		t.Error(joined(got))
+	}
+}

@@ -11,8 +11,8 @@ import (
 type httpFlow struct {
 	conn     rpch.Conn
 	exchange auth.Exchange // of the HTTP headers
-	begun    bool // tokens went to exchange
-	refused  bool // the last of which there was a word was
+	begun    bool          // tokens went to exchange
+	refused  bool          // the last of which there was a word was
 }
 
 // http gives bytes to a flow of ncacn_http.

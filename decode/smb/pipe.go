@@ -103,6 +103,14 @@ func (c *Conn) gap(p *Pipe, way int, h Handler) {
 	}
 }
 
+// refuse takes the server's refusal to write into a pipe: what was given to the
+// handler never came to it.
+func (c *Conn) refuse(p *Pipe, refused bool, h Handler) {
+	if refused && p != nil && p.phase == open {
+		c.gap(p, toServer, h)
+	}
+}
+
 // room drops what the oldest pipes keep, but not that of p, where all together
 // keep too much.
 func (c *Conn) room(p *Pipe, h Handler) {

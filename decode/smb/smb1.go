@@ -768,9 +768,11 @@ func (c *Conn) response1(side int, d *half, m *block1, at dcerpc.Point, h Handle
 			c.opened1(side, m, pipe, ok, at, h)
 		}
 	case cmd1Close, cmd1WriteAndClose, cmd1CloseAndTreeDisc:
-		if pipe != nil && pipe.phase != asked {
+		if ok && pipe != nil && pipe.phase != asked {
 			c.close(pipe, true, h)
 		}
+	case cmd1WriteAndX, cmd1Write, cmd1WriteAndUnlock:
+		c.refuse(pipe, !ok, h)
 	case cmd1WriteRaw:
 		// The server is ready for what the client has to write.
 		if ok && r != nil {
@@ -817,7 +819,9 @@ func (c *Conn) transacted1(side int, m *block1, r, q *request, pipe *Pipe, ok bo
 	if !ok {
 		if pipe != nil && pipe.phase == asked {
 			c.refused1(m, pipe, at, h)
+			return p
 		}
+		c.refuse(pipe, true, h)
 		return p
 	}
 	if !m.has(10) {

@@ -544,14 +544,17 @@ func (c *Conn) response2(side int, d *half, m *command2, at dcerpc.Point, h Hand
 			c.created(side, pipe, ok, at, h)
 		}
 	case Close2:
-		if pipe != nil && pipe.phase != asked {
+		if !failed(m.status, false) && pipe != nil && pipe.phase != asked {
 			c.close(pipe, true, h)
 		}
+	case Write2:
+		c.refuse(pipe, failed(m.status, false), h)
 	case Read2:
 		if ok {
 			n = m.n
 		}
 	case Ioctl2:
+		c.refuse(pipe, failed(m.status, false) && q.control == FsctlPipeTransceive, h)
 		if ok && q.control == FsctlPipeTransceive {
 			n = m.n
 		}
