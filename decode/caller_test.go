@@ -487,8 +487,8 @@ func TestWhomAProxyRefusedIsNotWhoCallsThroughIt(t *testing.T) {
 		word  string
 		want  string
 	}{
-		{"refused, and then let in without a name", ntlmAuthenticate("alice"), "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "call 2 unanswered"},
-		{"taken", ntlmAuthenticate("alice"), "HTTP/1.1 200 Success\r\nContent-Length: 0\r\n\r\n", `call 2 unanswered as="alice"/ntlm/yes`},
+		{"refused, and then let in without a name", ntlmAuthenticate("alice"), "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "call 2 unknown"},
+		{"taken", ntlmAuthenticate("alice"), "HTTP/1.1 200 Success\r\nContent-Length: 0\r\n\r\n", `call 2 unknown as="alice"/ntlm/yes`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newReel()

@@ -114,9 +114,13 @@ func (h datagramHandler) Request(c *dcerpc.Call) {
 	h.shard.Request(c)
 }
 
-// Call meets ncadg.Handler.
+// Call meets ncadg.Handler. What a server asks the conversation manager of its
+// client is part of the protocol, as acknowledgements are.
 func (h datagramHandler) Call(c *dcerpc.Call) {
 	h.learnDatagramClient()
+	if c.Interface.UUID == ncadg.ConvManager {
+		return
+	}
 	h.shard.Call(c)
 }
 

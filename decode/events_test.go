@@ -49,6 +49,8 @@ var pinned = []string{
 	"real-dig-vlmcs.pcap", "real-nsupdate-refused.pcap",
 	// The endpoint mapper.
 	"real-rpcclient-anonymous.pcap", "real-rpcdump.pcap",
+	// Connectionless, and over HTTP.
+	"rpc-datagrams.pcap", "rpc-http.pcap",
 	// Who asks, by verifiers: NTLM taken and refused, at each level, and Kerberos.
 	"real-rpcclient-ntlm.pcap", "real-rpcclient-wrong-password.pcap", "real-rpcclient-connect.pcap",
 	"real-rpcclient-krb5.pcap",

@@ -635,6 +635,9 @@ func (s *shard) end(f *flow, why EndReason) {
 	if f.Proto == tcp && f.conn.OneSided() {
 		over = false // who was never seen may have answered
 	}
+	if f.http != nil && (f.http.conn.Kind() == rpch.In || f.http.conn.Kind() == rpch.Out) {
+		over = false // the other direction is another connection's
+	}
 	if f.conv != nil {
 		s.assoc = f.assoc
 		f.conv.End(s.point(), over, datagramHandler{s})

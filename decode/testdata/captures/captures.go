@@ -32,7 +32,7 @@ type Capture struct {
 
 // All lists the captures that are made by code, in the order of their names.
 func All() []Capture {
-	all := slices.Concat(kmsCaptures(), rpcCaptures(), tcpCaptures(), linkCaptures(), dnsCaptures(), fileCaptures(), attackCaptures(), callerCaptures())
+	all := slices.Concat(kmsCaptures(), rpcCaptures(), tcpCaptures(), linkCaptures(), dnsCaptures(), fileCaptures(), attackCaptures(), callerCaptures(), carrierCaptures())
 	for i := range all {
 		if all[i].write == nil {
 			all[i].Name += ".pcap"
