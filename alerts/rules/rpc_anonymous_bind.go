@@ -56,7 +56,7 @@ var grades = [...]struct {
 	severity alerts.Severity
 	deed     string
 }{
-	offered:  {"offered", alerts.Low, "offered to bind %s without authentication at %v, which did not take it"},
+	offered:  {"offered", alerts.Low, "offered to bind %s without authentication at %v"},
 	accepted: {"accepted", alerts.Medium, "bound %s without authentication at %v"},
 	executed: {"executed", alerts.Medium, "called %s without authentication at %v"},
 	returned: {"data-returned", alerts.High, "called %s without authentication at %v, and got data"},
@@ -190,7 +190,11 @@ func (r *rpcAnonymousBind) offered(c *alerts.Context, b *decode.Bind) {
 			continue
 		}
 		if f := c.Raise(alerts.Fold{By: alerts.ByServer, Severity: grades[offered].severity, Key: "offered"}); f != nil {
-			f.Say("%v "+grades[offered].deed, c.Client, interfaceName(x.Abstract.UUID), c.Server)
+			answer := "which did not take it"
+			if b.Outcome == decode.Unknown {
+				answer = "whose answer was not seen"
+			}
+			f.Say("%v "+grades[offered].deed+", %s", c.Client, interfaceName(x.Abstract.UUID), c.Server, answer)
 			f.Add("grade", grades[offered].name)
 			bindFacts(f, c, b, x)
 		}

@@ -10,8 +10,9 @@ import (
 // configuration, RPC that is allowed between two zones, belongs.
 const ZoneClimb = "rpc-zone-climb"
 
-// rpcZoneClimb finds accepted interfaces that climb. What policy allows between
-// two zones is among its exceptions.
+// rpcZoneClimb finds accepted interfaces that climb, and of connectionless RPC,
+// which has no binds, answered calls. What policy allows between two zones is
+// among its exceptions.
 type rpcZoneClimb struct{}
 
 func (rpcZoneClimb) Info() alerts.Info {
@@ -24,7 +25,7 @@ func (rpcZoneClimb) Info() alerts.Info {
 		Mitigation: "Close RPC between the zones, the endpoint mapper and the dynamic ports above all. " +
 			"Where a service is needed across, restrict it by RPC filters and by firewall rules to the hosts that need it, and allow it in the policy.",
 		Techniques: []alerts.Technique{exploitRemoteService},
-		Kinds:      []decode.Kind{decode.KindBind},
+		Kinds:      []decode.Kind{decode.KindBind, decode.KindCall},
 		Options: []alerts.Option{
 			{Name: "allow", What: "Interfaces that any zone may use; KMS has rules of its own.", Default: alerts.Interfaces{"kms"}},
 		},
@@ -32,6 +33,10 @@ func (rpcZoneClimb) Info() alerts.Info {
 }
 
 func (rpcZoneClimb) Evaluate(c *alerts.Context, e decode.Event) {
+	if x, ok := e.(*decode.Call); ok {
+		climbsByCall(c, x)
+		return
+	}
 	b := e.(*decode.Bind)
 	if b.Outcome != decode.Accepted || !c.Climbs() {
 		return
@@ -47,6 +52,23 @@ func (rpcZoneClimb) Evaluate(c *alerts.Context, e decode.Event) {
 			f.Add("client_trust", c.Client.Zone.Trust)
 			f.Add("server_trust", c.Server.Zone.Trust)
 		}
+	}
+}
+
+// climbsByCall is Evaluate for a call.
+func climbsByCall(c *alerts.Context, x *decode.Call) {
+	u := x.Interface.UUID
+	if x.Transport != decode.TransportUDP || x.Outcome != decode.Answered || !c.Climbs() || c.Lists("allow", u) {
+		return
+	}
+	if f := c.Raise(alerts.Fold{By: alerts.ByServer, Interface: u}); f != nil {
+		f.Say("%v called %s at %v, which is in a more trusted zone", c.Client, interfaceName(u), c.Server)
+		interfaceFacts(f, x.Interface)
+		f.Add("outcome", x.Outcome)
+		authFacts(f, &x.Auth)
+		associationFacts(f, c, &x.Association)
+		f.Add("client_trust", c.Client.Zone.Trust)
+		f.Add("server_trust", c.Server.Zone.Trust)
 	}
 }
 
@@ -71,11 +93,16 @@ func bindFacts(f *alerts.Finding, c *alerts.Context, b *decode.Bind, x *dcerpc.C
 	if b.Outcome == decode.Nak {
 		f.Add("nak_reason", dcerpc.NakReasonName(b.NakReason))
 	}
-	if b.Auth.Present {
-		f.Add("auth_type", b.Auth.Type)
-		f.Add("auth_level", b.Auth.Level)
+	authFacts(f, &b.Auth)
+	associationFacts(f, c, &b.Association)
+}
+
+// authFacts adds what a verifier says.
+func authFacts(f *alerts.Finding, v *dcerpc.Auth) {
+	if v.Present {
+		f.Add("auth_type", v.Type)
+		f.Add("auth_level", v.Level)
 	} else {
 		f.Add("auth_type", "none")
 	}
-	associationFacts(f, c, &b.Association)
 }

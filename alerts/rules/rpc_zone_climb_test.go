@@ -5,6 +5,7 @@ import (
 
 	"kmswatch/alerts"
 	"kmswatch/decode"
+	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 )
 
@@ -28,7 +29,10 @@ func TestRPCZoneClimb(t *testing.T) {
 		{"the endpoint mapper", alerts.Config{}, []decode.Event{took(internal1, manage1, 0, dcerpc.EPMapper)}, []want{{alerts.Medium, 1, "", nil}}},
 		{"what is allowed to another zone", settings(ZoneClimb, alerts.Settings{Exceptions: []alerts.Exception{{ClientZone: "dmz", ServerZone: "management"}}}),
 			[]decode.Event{took(dmz1, internal1, 0, samr)}, []want{{alerts.Medium, 1, "", nil}}},
+		{"an answered call without a bind, in datagrams", alerts.Config{}, []decode.Event{datagramCall(dmz1, internal1, decode.Answered), datagramCall(dmz1, internal1, decode.Answered)},
+			[]want{{alerts.Medium, 2, "192.0.2.7 (dmz) called samr at 10.0.0.1 (internal), which is in a more trusted zone", map[string]any{"transport": "ncadg_ip_udp"}}}},
 
+		{"quiet for datagrams that are not answered", alerts.Config{}, []decode.Event{datagramCall(dmz1, internal1, decode.Unanswered), datagramCall(dmz1, internal1, decode.Rejected)}, nil},
 		{"quiet for KMS, which has rules of its own", alerts.Config{}, []decode.Event{kmsBind(dmz1, internal1, 0)}, nil},
 		{"quiet for what the server rejects, traps 4 and 5", alerts.Config{},
 			[]decode.Event{bindOf(dmz1, internal1, 0, decode.Rejected, context(0, samr, dcerpc.ProviderRejection), context(1, samr, dcerpc.NegotiateAck))}, nil},
@@ -43,4 +47,14 @@ func TestRPCZoneClimb(t *testing.T) {
 			check(t, evaluate(t, rpcZoneClimb{}, c.config, c.events...), c.want...)
 		})
 	}
+}
+
+// datagramCall is a call of samr by connectionless RPC.
+func datagramCall(client, server string, out decode.Outcome) *decode.Call {
+	e := &decode.Call{
+		Association: decode.Association{Transport: decode.TransportUDP, Caller: auth.Unverified},
+		Interface:   dcerpc.Syntax{UUID: samr, Major: 1}, Known: true, Outcome: out,
+	}
+	*e.Head() = head(client, server, 50000, 0)
+	return e
 }
