@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -583,6 +584,37 @@ func TestAWriteThatTheServerRefusesHidesNoCall(t *testing.T) {
 	c.close()
 	got := r.play(t, decode.Config{})
 	if line := got[len(got)-2]; !holds(line, `call 2 samr/1.0 op=13 answered pipe1="samr"`) {
+		t.Error(joined(got))
+	}
+}
+
+// asRep is the answer of a KDC (RFC 4120 5.4.2).
+func asRep() []byte {
+	seq := func(parts ...[]byte) []byte { return el(0x30, slices.Concat(parts...)) }
+	number := func(tag, v byte) []byte { return el(tag, []byte{2, 1, v}) }
+	text := func(tag byte, s string) []byte { return el(tag, el(0x1b, []byte(s))) }
+	name := func(tag byte, s string) []byte {
+		return el(tag, seq(number(0xa0, 1), el(0xa1, seq(el(0x1b, []byte(s))))))
+	}
+	sealed := func(tag byte) []byte { return el(tag, seq(number(0xa0, 18), el(0xa2, el(4, []byte("x"))))) }
+	ticket := el(0x61, seq(number(0xa0, 5), text(0xa1, "C"), name(0xa2, "krbtgt"), sealed(0xa3)))
+	return el(0x6b, seq(number(0xa0, 5), number(0xa1, 11), text(0xa3, "C"), name(0xa4, "a"), el(0xa5, ticket), sealed(0xa6)))
+}
+
+// Who sends what KDCs send is none for that.
+func TestAnAnswerToAKDCIsNotOfOne(t *testing.T) {
+	t.Parallel()
+	kdc := netip.AddrPortFrom(dnsEnd.Addr(), 88)
+	r := newReel()
+	r.udp(clientEnd, kdc, asRep())
+	for _, line := range r.play(t, decode.Config{}) {
+		if strings.Contains(line, "kerberos as answered") {
+			t.Error(line)
+		}
+	}
+	r = newReel()
+	r.udp(kdc, clientEnd, asRep())
+	if got := r.play(t, decode.Config{}); len(got) != 2 || !holds(got[0], "192.0.2.20:49701>10.66.10.10:88 < kerberos as unknown asked=0") {
 		t.Error(joined(got))
 	}
 }

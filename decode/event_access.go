@@ -152,12 +152,12 @@ type LDAPSearch struct {
 // KerberosReply is a request to a KDC with its answer.
 type KerberosReply struct {
 	head
-	Ask     Position
-	Ticket  bool   // TGS; else AS
-	Client  string // name of the client, iff told
+	Ask     Position // zero where the request was not seen
+	Ticket  bool     // TGS; else AS
+	Client  string   // name of the client, iff told
 	Realm   string
 	Service string
-	Outcome Outcome // Answered, Refused, Unanswered
+	Outcome Outcome // Answered, Refused, Unanswered; Unknown where request or answer was not seen
 	Error   uint32  // KRB-ERROR's code, iff Refused; RFC 4120 7.5.9
 }
 

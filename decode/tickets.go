@@ -93,7 +93,8 @@ func (s *shard) askTicket(f *flow, m *kerberos.Message, dir stream.Dir) {
 }
 
 // giveTicket takes the answer of a KDC. Nothing in clear names its request: it is
-// that of the oldest request that it may answer.
+// that of the oldest request that it may answer. What answers none may be of
+// anybody.
 func (s *shard) giveTicket(f *flow, m *kerberos.Message, dir stream.Dir) {
 	e := &s.kerberosReply
 	*e = KerberosReply{Ticket: m.Type == kerberos.TGSRep, Client: m.Client, Realm: m.Realm, Service: m.Service}
@@ -114,12 +115,14 @@ func (s *shard) giveTicket(f *flow, m *kerberos.Message, dir stream.Dir) {
 		found = true
 		break
 	}
-	if m.Type == kerberos.Error {
-		if !found && f.Server.Port != portKerberos {
-			return // a service's word, not a KDC's
-		}
+	switch {
+	case !found && (m.Type == kerberos.Error || f.Server.Port != portKerberos):
+		return // a service's word, or anybody's, not a KDC's
+	case !found:
+		e.Outcome = Unknown
+	case m.Type == kerberos.Error:
 		e.Outcome, e.Error = Refused, uint32(m.ErrorCode)
-	} else {
+	default:
 		e.Outcome = Answered
 	}
 	s.emit(e, dir)
