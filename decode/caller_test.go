@@ -618,3 +618,19 @@ func TestAnAnswerToAKDCIsNotOfOne(t *testing.T) {
 		t.Error(joined(got))
 	}
 }
+
+// Nor is who sends what directories send a directory.
+func TestAnAnswerToADirectoryIsNotOfOne(t *testing.T) {
+	t.Parallel()
+	done := func(id byte) []byte { return el(0x30, []byte{2, 1, id, 0x65, 7, 10, 1, 0, 4, 0, 4, 0}) }
+	r := newReel()
+	for i := range byte(4) {
+		r.udp(clientEnd, ldapEnd, done(i))
+	}
+	r.udp(clientEnd, ldapEnd, ldapSearch(9, strings.Repeat("x", 80)))
+	r.udp(ldapEnd, clientEnd, done(9))
+	got := r.play(t, decode.Config{})
+	if line := got[len(got)-2]; !holds(line, "192.0.2.20:49701>10.66.10.10:389 < ldap search answered asked=5") {
+		t.Error(line)
+	}
+}

@@ -34,10 +34,11 @@ func (s *shard) ldapDatagram(f *flow, dir stream.Dir, b []byte) {
 	s.learnLDAPClient()
 }
 
-// learnLDAPClient is learnClient for LDAP.
+// learnLDAPClient is learnClient for LDAP. In datagrams, which are cheap to send
+// and to ignore, the port says more than they do.
 func (s *shard) learnLDAPClient() {
 	f := s.cur
-	if f.sure {
+	if f.sure || f.Proto == udp && f.Server.Port == portLDAP && f.Client.Port != portLDAP {
 		return
 	}
 	if side, known := f.ldap.conn.Client(); known && stream.Dir(side) != f.client {
