@@ -634,3 +634,23 @@ func TestAnAnswerToADirectoryIsNotOfOne(t *testing.T) {
 		t.Error(line)
 	}
 }
+
+// A search is of whom the directory took its client for when it was asked.
+func TestASearchIsOfWhoAskedIt(t *testing.T) {
+	t.Parallel()
+	message := func(id byte, op []byte) []byte { return el(0x30, append([]byte{2, 1, id}, op...)) }
+	bind := func(id byte, name, password string) []byte {
+		return message(id, el(0x60, slices.Concat([]byte{2, 1, 3}, el(4, []byte(name)), el(0x80, []byte(password)))))
+	}
+	result := func(id, op byte) []byte { return message(id, []byte{op, 7, 10, 1, 0, 4, 0, 4, 0}) }
+	r := newReel()
+	c := r.dial(clientEnd, ldapEnd)
+	c.ask(bind(1, "CN=alice", "secret"))
+	c.answer(result(1, 0x61))
+	c.ask(ldapSearch(2, strings.Repeat("x", 80)))
+	c.ask(bind(3, "", ""))
+	c.answer(result(3, 0x61))
+	c.answer(result(2, 0x65))
+	c.close()
+	r.want(t, decode.Config{}, "ldap bind simple accepted", "ldap bind anonymous accepted", `ldap search answered as="CN=alice"`, "end")
+}

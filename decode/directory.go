@@ -10,8 +10,7 @@ import (
 type directory struct {
 	conn     ldap.Conn
 	exchange auth.Exchange
-	begun    bool         // tokens of a bind went to exchange
-	caller   *auth.Caller // of the last bind that was accepted
+	begun    bool // tokens of a bind went to exchange
 }
 
 // ldap gives bytes to a flow's LDAP connection.
@@ -52,7 +51,7 @@ func (s *shard) newLDAP() *directory {
 		s.ldaps = s.ldaps[:n-1]
 		return d
 	}
-	d := &directory{caller: auth.Nobody}
+	d := new(directory)
 	d.conn.Reset(&s.limits.ldap)
 	return d
 }
@@ -62,7 +61,7 @@ func (s *shard) freeLDAP(d *directory) {
 	if len(s.ldaps) < maxFreeAssocs {
 		d.conn.Reset(&s.limits.ldap)
 		d.exchange.Reset(auth.NoMechanism)
-		d.begun, d.caller = false, auth.Nobody
+		d.begun = false
 		s.ldaps = append(s.ldaps, d)
 	}
 }
@@ -112,10 +111,11 @@ func (h ldapHandler) Bind(b *ldap.Bind) {
 	switch b.Outcome {
 	case ldap.Accepted:
 		e.Outcome = Accepted
-		d.caller = e.Caller
+		identity := d.conn.Identity()
 		if e.Caller.Kind == auth.Anonymous {
-			d.conn.Identify(ldap.Anonymous)
+			identity = ldap.Anonymous
 		}
+		d.conn.Identify(identity, e.Caller)
 	case ldap.Refused:
 		e.Outcome = Rejected
 	case ldap.Unanswered, ldap.Unfinished:
@@ -161,16 +161,14 @@ func (h ldapHandler) Search(x *ldap.Search) {
 		Ask: position(x.Request), Base: x.Base, Scope: uint8(x.Scope),
 		RootDSE: x.RootDSE, NetlogonPing: x.NetlogonPing, Entries: x.Entries, Result: uint32(x.Result),
 	}
-	switch x.Identity {
-	case ldap.Anonymous:
-		e.Caller = auth.Unbound
-		if d := h.cur.ldap; d.caller.Kind == auth.Anonymous {
-			e.Caller = d.caller
-		}
-	case ldap.Authenticated:
-		e.Caller = h.cur.ldap.caller
-	default:
+	who, bound := x.Owner.(*auth.Caller)
+	switch {
+	case x.Identity == ldap.UnknownIdentity, x.Identity == ldap.Authenticated && !bound:
 		e.Caller = auth.Nobody
+	case x.Identity == ldap.Anonymous && (!bound || who.Kind != auth.Anonymous):
+		e.Caller = auth.Unbound
+	default:
+		e.Caller = who
 	}
 	switch {
 	case x.Outcome == ldap.Answered && x.HasResult && x.Result != 0:

@@ -32,7 +32,7 @@ type httpHandler struct{ *shard }
 
 // PDUs meets rpch.Handler.
 func (h httpHandler) PDUs(side int, b []byte, _ int) int {
-	return h.assoc.rpc.Data(side, b, true, h.point(), rpcHandler{h.shard})
+	return h.assoc.rpc.Data(side, b, true, h.point(), rpcHandler(h))
 }
 
 // RTS meets rpch.Handler.

@@ -267,7 +267,7 @@ func (h smbHandler) Data(p *smb.Pipe, fromClient bool, b []byte, boundary bool, 
 		a.sure = true
 	}
 	pdus := a.rpc.PDUs()
-	used := a.rpc.Data(pipeSide(fromClient), b, boundary, at, rpcHandler{h.shard})
+	used := a.rpc.Data(pipeSide(fromClient), b, boundary, at, rpcHandler(h))
 	h.stats.PDUs += a.rpc.PDUs() - pdus
 	n := a.excess()
 	h.cur.smb.weight += n - a.weight
@@ -279,7 +279,7 @@ func (h smbHandler) Data(p *smb.Pipe, fromClient bool, b []byte, boundary bool, 
 func (h smbHandler) PipeGap(p *smb.Pipe, fromClient bool) {
 	if a, ok := p.Owner.(*association); ok {
 		h.assoc = a
-		a.rpc.Gap(pipeSide(fromClient), h.point(), rpcHandler{h.shard})
+		a.rpc.Gap(pipeSide(fromClient), h.point(), rpcHandler(h))
 	}
 }
 
@@ -290,7 +290,7 @@ func (h smbHandler) PipeEnd(p *smb.Pipe, over bool) {
 		return
 	}
 	h.assoc = a
-	a.rpc.End(h.point(), over, rpcHandler{h.shard})
+	a.rpc.End(h.point(), over, rpcHandler(h))
 	p.Owner = nil
 	h.cur.smb.open--
 	h.cur.smb.weight -= a.weight

@@ -160,6 +160,7 @@ type Search struct {
 	// for, MS-ADTS 6.3.3, by which clients find a domain controller.
 	NetlogonPing bool
 	Identity     Identity // when it was asked
+	Owner        any      // what Identify was given for that identity, nil if nothing
 	Entries      int      // that came back
 	References   int      // that came back
 	Outcome      Outcome
@@ -192,6 +193,7 @@ type Conn struct {
 	sync     [2]syncState
 	opaque   Opaque
 	identity Identity
+	owner    any  // of the identity
 	starting bool // startTLS is set
 	starter  int  // side that sent it
 	whole    bool // seen from the first byte, and no gap since
@@ -278,9 +280,10 @@ func (c *Conn) Messages() uint64 { return c.messages }
 // Identity tells who the server takes the client for by now.
 func (c *Conn) Identity() Identity { return c.identity }
 
-// Identify says who the client is from here to the next bind. It is for the
-// caller that read the tokens of an accepted bind: NTLM may be anonymous too.
-func (c *Conn) Identify(i Identity) { c.identity = i }
+// Identify says who the client is from here to the next bind, and what Search
+// says of that. It is for the caller that read the tokens of an accepted bind:
+// NTLM may be anonymous too.
+func (c *Conn) Identify(i Identity, owner any) { c.identity, c.owner = i, owner }
 
 // Opaque tells what hides what follows.
 func (c *Conn) Opaque() Opaque { return c.opaque }
@@ -623,7 +626,7 @@ func (c *Conn) searchRequest(side int, m *Message, at dcerpc.Point, h Handler) {
 	p.side = uint8(side)
 	p.Search = Search{
 		MessageID: m.ID, Base: m.Name, Scope: m.Scope, Filter: m.Filter, FilterCut: m.FilterCut,
-		Asked: m.Attributes, Request: at, Identity: c.identity,
+		Asked: m.Attributes, Request: at, Identity: c.identity, Owner: c.owner,
 		RootDSE: m.Name == "" && m.Scope == BaseObject,
 	}
 	p.NetlogonPing = p.RootDSE && m.netlogon
@@ -718,7 +721,7 @@ func (c *Conn) bindRequest(side int, m *Message, at dcerpc.Point, h Handler) {
 	s.waiting, s.leg = true, m.Auth
 	// RFC 4511 4.2.1: from here on the client is anonymous, until the result
 	// says otherwise.
-	c.identity = UnknownIdentity
+	c.identity, c.owner = UnknownIdentity, nil
 	c.layered = false
 	if m.token != nil {
 		h.Token(true, mechanism, m.token)

@@ -345,7 +345,7 @@ func TestWithoutTheStartTheIdentityIsUnknown(t *testing.T) {
 	a.client(search(7, "DC=x", BaseObject, present("cn"))).server(result(7, SearchResultDone, 0), result(3, BindResponse, 0))
 	a.client(search(8, "DC=x", BaseObject, present("cn"))).server(result(8, SearchResultDone, 0), result(3, BindResponse, 49))
 	a.client(search(9, "DC=x", BaseObject, present("cn"))).server(result(9, SearchResultDone, 0))
-	a.Identify(Authenticated)
+	a.Identify(Authenticated, nil)
 	a.client(search(1, "DC=x", BaseObject, present("cn"))).server(result(1, SearchResultDone, 0))
 	got := a.take()
 	for i, want := range []string{"by unknown", "by unknown", "by anonymous", "by authenticated"} {
