@@ -55,6 +55,17 @@ func (e *element) text(name string) string {
 	return ""
 }
 
+// own is text of a field of e itself: deeper down, tshark tells what it knows
+// from other frames.
+func (e *element) own(name string) string {
+	for _, f := range e.Fields {
+		if f.Name == name {
+			return f.Show
+		}
+	}
+	return ""
+}
+
 func (e *element) number(name string) uint64 {
 	n, _ := strconv.ParseUint(e.text(name), 0, 64)
 	return n
@@ -68,7 +79,7 @@ func tsharkRows(t *testing.T, tshark, path string, gaps bool) []string {
 		"-d", "tcp.port==1688,dcerpc",
 		"-d", "tcp.port==4445,nbss",
 		"-Y", "dcerpc || smb || smb2 || ntlmssp || kerberos || ldap || cldap || dns",
-		"-J", "frame dcerpc smb smb2 ntlmssp kerberos ldap cldap dns",
+		"-J", "frame dcerpc smb smb2 ntlmssp spnego kerberos ldap cldap dns",
 		"-T", "pdml")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -173,6 +184,8 @@ func (w *rowsOf) walk(e *element) {
 			w.dcerpc(p)
 		case "ntlmssp":
 			w.ntlm(p)
+		case "spnego":
+			w.spnego(p)
 		case "kerberos":
 			w.kerberos(p)
 		case "ldap", "cldap":
@@ -227,7 +240,44 @@ func (w *rowsOf) dcerpc(p *element) {
 			return
 		}
 		w.add("%s%s", prefix, dcerpcRow(p))
+		if rest := dcerpcDetails(p); rest != "" {
+			w.add("%s%s", prefix, rest)
+		}
 	}
+}
+
+func dcerpcDetails(p *element) string {
+	var row string
+	switch dcerpc.PType(p.number("dcerpc.pkt_type")) {
+	case dcerpc.TypeBindAck, dcerpc.TypeAlterContextResp:
+		results, reasons, accepted := p.all("dcerpc.cn_ack_result"), p.all("dcerpc.cn_ack_reason"), p.all("dcerpc.cn_ack_trans_id")
+		for i, r := range results {
+			row += " " + r.Show
+			switch r.Show {
+			case "0":
+				if i < len(accepted) {
+					row += "/" + accepted[i].Show
+				}
+			case "3":
+			default: // tshark has a reason for rejections alone
+				if len(reasons) > 0 {
+					row += "/" + reasons[0].Show
+					reasons = reasons[1:]
+				}
+			}
+		}
+	case dcerpc.TypeBindNak:
+		row += fmt.Sprintf(" reason=%d", p.number("dcerpc.cn_reject_reason"))
+	case dcerpc.TypeFault:
+		row += fmt.Sprintf(" status=%#x", p.number("dcerpc.cn_status"))
+	}
+	if p.find("dcerpc.auth_type") != nil {
+		row += fmt.Sprintf(" verifier=%d/%d/%d", p.number("dcerpc.auth_type"), p.number("dcerpc.auth_level"), p.number("dcerpc.auth_ctx_id"))
+	}
+	if row == "" {
+		return ""
+	}
+	return fmt.Sprintf("with call=%d%s", p.number("dcerpc.cn_call_id"), row)
 }
 
 // smb1 tells of the commands of a chain: each has a tree of its own, which ends
@@ -252,6 +302,9 @@ func (w *rowsOf) smb1(p *element) {
 		}
 		code, _ := strconv.ParseUint(c.Show[open+1:len(c.Show)-1], 0, 8)
 		w.add("smb1 %#02x %s mid=%d pid=%d uid=%d tid=%d", code, direction, p.number("smb.mid"), id, p.number("smb.uid"), p.number("smb.tid"))
+		if direction == "request" && (code == 0x75 || code == 0xa2) {
+			w.add("smb name=%s", strings.TrimPrefix(c.own(map[uint64]string{0x75: "smb.path", 0xa2: "smb.file"}[code]), `\`))
+		}
 	}
 }
 
@@ -267,6 +320,9 @@ func (w *rowsOf) smb2(p *element) {
 			tree = fmt.Sprintf("async=%#x", p.number("smb2.aid"))
 		}
 		w.add("smb2 %d %s id=%d session=%#x %s", p.number("smb2.cmd"), direction, p.number("smb2.msg_id"), p.number("smb2.sesid"), tree)
+		if name, ok := map[uint64]string{3: "smb2.tree", 5: "smb2.filename"}[p.number("smb2.cmd")]; ok && direction == "request" {
+			w.add("smb name=%s", strings.TrimPrefix(p.Fields[len(p.Fields)-1].own(name), `\`))
+		}
 	case p.find("smb2.header.transform.nonce") != nil:
 		w.add("smb3 encrypted session=%#x", p.number("smb2.sesid"))
 	case p.find("smb2.header.comp_transform.original_size") != nil:
@@ -287,7 +343,9 @@ func (w *rowsOf) ntlm(p *element) {
 	}
 	switch kind {
 	case 2:
-		row += fmt.Sprintf(" target=%q", ntlmName(p, "ntlmssp.challenge.target_name"))
+		info := "ntlmssp.challenge.target_info."
+		row += fmt.Sprintf(" target=%q netbios=%q/%q dns=%q/%q", ntlmName(p, "ntlmssp.challenge.target_name"),
+			p.text(info+"nb_computer_name"), p.text(info+"nb_domain_name"), p.text(info+"dns_computer_name"), p.text(info+"dns_domain_name"))
 	case 3:
 		row += fmt.Sprintf(" domain=%q user=%q host=%q", ntlmName(p, "ntlmssp.auth.domain"),
 			ntlmName(p, "ntlmssp.auth.username"), ntlmName(p, "ntlmssp.auth.hostname"))
@@ -303,6 +361,31 @@ func ntlmName(p *element, name string) string {
 		return ""
 	}
 	return f.Show
+}
+
+// spnego tells of the tokens in what decode follows.
+func (w *rowsOf) spnego(p *element) {
+	if !slices.Contains([]string{"smb", "smb2", "tcp", "ldap"}, w.carrier) {
+		return
+	}
+	state := []string{"accept-completed", "accept-incomplete", "reject", "request-mic"}
+	switch init, answer := p.find("spnego.negTokenInit_element"), p.find("spnego.negTokenTarg_element"); {
+	case init != nil:
+		row := "spnego negTokenInit"
+		for _, m := range init.all("spnego.MechType") {
+			row += " " + m.Show
+		}
+		w.add("%s", row)
+	case answer != nil:
+		row := "spnego negTokenResp"
+		if answer.find("spnego.negResult") != nil {
+			row += " state=" + state[answer.number("spnego.negResult")&3]
+		}
+		if answer.find("spnego.supportedMech") != nil {
+			row += " chosen=" + answer.text("spnego.supportedMech")
+		}
+		w.add("%s", row)
+	}
 }
 
 func (w *rowsOf) ldap(m *element) {
@@ -353,7 +436,11 @@ func (w *rowsOf) kerberos(p *element) {
 	for _, s := range from.all("kerberos.SNameString") {
 		service = append(service, s.Show)
 	}
-	w.add("%s realm=%q service=%q", row, names.text(realm), strings.Join(service, "/"))
+	var client []string
+	for _, s := range p.all("kerberos.CNameString") {
+		client = append(client, s.Show)
+	}
+	w.add("%s realm=%q service=%q client=%q", row, names.text(realm), strings.Join(service, "/"), strings.Join(client, "/"))
 }
 
 // records gives the elements that hold one SRV record's data each.

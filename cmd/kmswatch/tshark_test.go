@@ -22,6 +22,7 @@ import (
 	"kmswatch/decode/ldap"
 	"kmswatch/decode/ntlmssp"
 	"kmswatch/decode/smb"
+	"kmswatch/decode/spnego"
 )
 
 // TestDecodeAgreesWithTshark holds what decode says of every capture against
@@ -193,6 +194,9 @@ func (w *rowWriter) Handle(e decode.Event) {
 	switch e := e.(type) {
 	case *decode.PDU:
 		add("%s%s", transportPrefix(e.Transport), pduRow(e.PDU))
+		if rest := pduDetails(e.PDU); rest != "" {
+			add("%s%s", transportPrefix(e.Transport), rest)
+		}
 	case *decode.RTSMessage:
 		row := fmt.Sprintf("rts flags=%d", e.RTS.Flags)
 		for _, c := range e.RTS.Commands() {
@@ -204,11 +208,17 @@ func (w *rowWriter) Handle(e decode.Event) {
 		add("dg %s seq=%d frag=%d opnum=%d %s", p.Type, p.Seq, p.Fragment, p.Opnum, p.Interface.UUID)
 	case *decode.SMBMessage:
 		add("%s", smbRow(e.Message))
+		if row := smbName(e.Message); row != "" {
+			add("%s", row)
+		}
 	case *decode.LDAPMessage:
 		add("%s", ldapRow(e.Message))
 	case *decode.KerberosMessage:
 		add("%s", kerberosRow(e.Message))
 	case *decode.Token:
+		if e.Tokens.Layers&auth.LayerSPNEGO != 0 {
+			add("%s", spnegoRow(&e.Tokens.SPNEGO))
+		}
 		if e.Tokens.Layers&auth.LayerNTLM != 0 {
 			add("%s", ntlmRow(&e.Tokens.NTLM))
 		}
@@ -254,6 +264,73 @@ func pduRow(p *dcerpc.PDU) string {
 		for _, c := range p.Contexts {
 			row += fmt.Sprintf(" %d:%s", c.ID, c.Abstract.UUID)
 		}
+	}
+	return row
+}
+
+// pduDetails tells of what only some PDUs have, "" if this one has none of it.
+func pduDetails(p *dcerpc.PDU) string {
+	var row string
+	switch p.Type {
+	case dcerpc.TypeBindAck, dcerpc.TypeAlterContextResp:
+		for _, c := range p.Contexts {
+			row += fmt.Sprintf(" %d", c.Result)
+			switch c.Result {
+			case dcerpc.Acceptance:
+				row += fmt.Sprintf("/%s", c.Accepted.UUID)
+			case dcerpc.NegotiateAck:
+			default:
+				row += fmt.Sprintf("/%d", c.Reason)
+			}
+		}
+	case dcerpc.TypeBindNak:
+		row += fmt.Sprintf(" reason=%d", p.NakReason)
+	case dcerpc.TypeFault:
+		row += fmt.Sprintf(" status=%#x", p.Status)
+	}
+	if p.Auth.Present {
+		row += fmt.Sprintf(" verifier=%d/%d/%d", p.Auth.Type, p.Auth.Level, p.Auth.ContextID)
+	}
+	if row == "" {
+		return ""
+	}
+	return fmt.Sprintf("with call=%d%s", p.CallID, row)
+}
+
+// smbName tells which share or file a request wants.
+func smbName(m *smb.Message) string {
+	switch {
+	case m.Response || m.Short:
+	case m.Version == smb.Version1 && (m.Command == 0x75 || m.Command == 0xa2),
+		m.Version == smb.Version2 && (m.Command == smb.TreeConnect2 || m.Command == smb.Create2):
+		return smbNameRow(m.Name)
+	}
+	return ""
+}
+
+// smbNameRow writes control characters as tshark does.
+func smbNameRow(name string) string {
+	var b strings.Builder
+	for _, c := range strings.TrimPrefix(name, `\`) {
+		if c < ' ' {
+			fmt.Fprintf(&b, `\x%x`, c)
+			continue
+		}
+		b.WriteRune(c)
+	}
+	return "smb name=" + b.String()
+}
+
+func spnegoRow(t *spnego.Token) string {
+	row := "spnego " + strings.TrimSuffix(t.Form.String(), "2")
+	for _, m := range t.Mechs {
+		row += " " + spnego.OIDText(m.OID)
+	}
+	if t.State != 0 {
+		row += fmt.Sprintf(" state=%s", t.State)
+	}
+	if t.Form == spnego.Resp && t.Mech.OID != nil {
+		row += " chosen=" + spnego.OIDText(t.Mech.OID)
 	}
 	return row
 }
@@ -307,7 +384,8 @@ func ntlmRow(m *ntlmssp.Message) string {
 	}
 	switch m.Type {
 	case ntlmssp.Challenge:
-		row += fmt.Sprintf(" target=%q", m.Target)
+		row += fmt.Sprintf(" target=%q netbios=%q/%q dns=%q/%q", m.Target,
+			m.Info.NetBIOSComputer, m.Info.NetBIOSDomain, m.Info.DNSComputer, m.Info.DNSDomain)
 	case ntlmssp.Authenticate:
 		row += fmt.Sprintf(" domain=%q user=%q host=%q", m.Domain, m.User, m.Workstation)
 	}
@@ -319,7 +397,7 @@ func kerberosRow(m *kerberos.Message) string {
 	if m.Type == kerberos.Error {
 		row += fmt.Sprintf(" error=%d", m.ErrorCode)
 	}
-	return row + fmt.Sprintf(" realm=%q service=%q", m.Realm, m.Service)
+	return row + fmt.Sprintf(" realm=%q service=%q client=%q", m.Realm, m.Service, m.Client)
 }
 
 func decodeRows(t *testing.T, path string) (rows []string, gaps bool) {
