@@ -37,6 +37,21 @@ func pdu(kind uint8, call uint32, body []byte) []byte {
 	return append(b, body...)
 }
 
+// verified adds a security trailer (MS-RPCE 2.2.2.11) to a PDU: NTLM at the level
+// of packet privacy, with the token of an authentication or a signature.
+func verified(b, token []byte) []byte {
+	pad := 0
+	for (len(b)+pad)%4 != 0 {
+		pad++
+	}
+	b = append(b, make([]byte, pad)...)
+	b = append(b, uint8(dcerpc.AuthNTLM), uint8(dcerpc.LevelPrivacy), byte(pad), 0, 1, 0, 0, 0)
+	b = append(b, token...)
+	le.PutUint16(b[8:], uint16(len(b)))
+	le.PutUint16(b[10:], uint16(len(token)))
+	return b
+}
+
 func appendSyntax(b []byte, s dcerpc.Syntax) []byte {
 	u := s.UUID
 	b = append(b, u[3], u[2], u[1], u[0], u[5], u[4], u[7], u[6])
@@ -180,7 +195,7 @@ func kmsResponse(g *generator, version uint16) []byte {
 	var body []byte
 	body = append(body, 0, 0, byte(version), 0)
 	if version != 4 {
-		body = append(body, g.bytes(252)...)
+		body = append(body, g.bytes(256)...)
 	} else {
 		id := "05426-00206-471-452839-03-1033-9200.0000-3062016"
 		body = le.AppendUint32(body, uint32(2*len(id)+2))

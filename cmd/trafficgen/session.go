@@ -131,6 +131,7 @@ func (g *generator) lookup(s *session) {
 
 // activate is a KMS activation.
 func (g *generator) activate(s *session) {
+	s.server = host(2, g.rand.IntN(4)) // KMS apart from the domain controllers
 	version := []uint16{4, 5, 6, 6}[g.rand.IntN(4)]
 	g.tcp(s, 1688, []step{
 		{false, 0, bind(2, kmsInterface)},
@@ -140,15 +141,19 @@ func (g *generator) activate(s *session) {
 	})
 }
 
-// call is an association with some calls on it.
+// call is an association that authenticates, with some sealed calls on it.
 func (g *generator) call(s *session) {
 	i := interfaces[g.rand.IntN(len(interfaces))]
-	payloads := []step{{false, 0, bind(1, i.syntax)}, {true, 0, bindAck(1, "49664")}}
+	payloads := []step{
+		{false, 0, verified(bind(1, i.syntax), ntlmNegotiate())},
+		{true, 0, verified(bindAck(1, "49664"), ntlmChallenge(g))},
+		{false, 0, verified(pdu(uint8(dcerpc.TypeAuth3), 1, []byte("    ")), ntlmAuthenticate(g))},
+	}
 	for id := range uint32(3 + g.rand.IntN(30)) {
 		opnum := uint16(g.rand.IntN(i.operations))
 		payloads = append(payloads,
-			step{false, 0, request(id+2, 1, opnum, g.bytes(60+g.rand.IntN(400)))},
-			step{true, 0, response(id+2, 1, g.bytes(100+g.rand.IntN(1030)))})
+			step{false, 0, verified(request(id+2, 1, opnum, g.bytes(60+g.rand.IntN(400))), g.bytes(16))},
+			step{true, 0, verified(response(id+2, 1, g.bytes(100+g.rand.IntN(980))), g.bytes(16))})
 		if g.rand.IntN(2) == 0 {
 			payloads = append(payloads, step{false, 0, nil})
 		}

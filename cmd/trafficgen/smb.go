@@ -19,7 +19,7 @@ func (g *generator) pipeCalls(s *session) {
 		})
 	}
 	var payloads []step
-	for _, p := range talk(exchanges) {
+	for _, p := range talk(g, exchanges) {
 		payloads = append(payloads, p)
 		if p.server && g.rand.IntN(3) == 0 {
 			payloads = append(payloads, step{false, 0, nil})
@@ -51,10 +51,17 @@ const (
 	smb2Ioctl        = 11
 )
 
+// moreProcessing is STATUS_MORE_PROCESSING_REQUIRED.
+const moreProcessing = 0xc0000016
+
 var smb2File = []byte{1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0}
 
 func (c *smb2) message(command uint16, server bool, body []byte) step {
-	b := append([]byte{0xfe, 'S', 'M', 'B', 64, 0, 1, 0}, 0, 0, 0, 0)
+	return c.status(command, server, 0, body)
+}
+
+func (c *smb2) status(command uint16, server bool, status uint32, body []byte) step {
+	b := le.AppendUint32([]byte{0xfe, 'S', 'M', 'B', 64, 0, 1, 0}, status)
 	b = le.AppendUint16(b, command)
 	b = le.AppendUint16(b, 1) // credits
 	flags := uint32(0)
@@ -74,7 +81,7 @@ func (c *smb2) message(command uint16, server bool, body []byte) step {
 	return step{server, 0, framed(append(b, body...))}
 }
 
-func (c *smb2) steps(exchanges [][2][]byte) []step {
+func (c *smb2) steps(g *generator, exchanges [][2][]byte) []step {
 	words := func(v ...uint16) (b []byte) {
 		for _, n := range v {
 			b = le.AppendUint16(b, n)
@@ -108,13 +115,19 @@ func (c *smb2) steps(exchanges [][2][]byte) []step {
 		}
 		return append(b, data...)
 	}
+	setup := func(token []byte) []byte {
+		return join(words(25, 0), zero(8), words(88, uint16(len(token))), zero(8), token)
+	}
+	granted := func(token []byte) []byte { return join(words(9, 0, 72, uint16(len(token))), token) }
 	share := utf16(`\\dc1\IPC$`)
 	pipe := utf16("lsarpc")
 	steps := []step{
 		c.message(smb2Negotiate, false, join(words(36, 1, 1, 0), zero(4+16+8), words(0x0210))),
 		c.message(smb2Negotiate, true, join(words(65, 1, 0x0210, 0), zero(16+4+4+4+4+8+8), words(128, 0), zero(4))),
-		c.message(smb2SessionSetup, false, join(words(25, 0), zero(8), words(88, 0), zero(8))),
-		c.message(smb2SessionSetup, true, join(words(9, 0, 72, 0))),
+		c.message(smb2SessionSetup, false, setup(ntlmNegotiate())),
+		c.status(smb2SessionSetup, true, moreProcessing, granted(ntlmChallenge(g))),
+		c.message(smb2SessionSetup, false, setup(ntlmAuthenticate(g))),
+		c.message(smb2SessionSetup, true, granted(nil)),
 		c.message(smb2TreeConnect, false, join(words(9, 0, 72, uint16(len(share))), share)),
 		c.message(smb2TreeConnect, true, join([]byte{16, 0, 2, 0}, zero(12))),
 		c.message(smb2Create, false, join(words(57, 0), zero(40), words(120, uint16(len(pipe))), zero(8), pipe)),
@@ -146,11 +159,16 @@ const (
 
 // message puts header, parameter words and data together.
 func (c *smb1) message(command byte, server bool, words []uint16, data []byte) step {
+	return c.status(command, server, 0, words, data)
+}
+
+func (c *smb1) status(command byte, server bool, status uint32, words []uint16, data []byte) step {
 	flags := byte(0x18)
 	if server {
 		flags |= 0x80
 	}
-	b := []byte{0xff, 'S', 'M', 'B', command, 0, 0, 0, 0, flags, 0x07, 0xc0} // NT status, Unicode, extended attributes
+	b := le.AppendUint32([]byte{0xff, 'S', 'M', 'B', command}, status)
+	b = append(b, flags, 0x07, 0xc8) // NT status, Unicode, extended security
 	b = append(b, make([]byte, 12)...)
 	b = le.AppendUint16(b, c.tid)
 	b = le.AppendUint16(b, 0xfeff)
@@ -167,8 +185,13 @@ func (c *smb1) message(command byte, server bool, words []uint16, data []byte) s
 	return step{server, 0, framed(append(b, data...))}
 }
 
-func (c *smb1) steps(exchanges [][2][]byte) []step {
+func (c *smb1) steps(g *generator, exchanges [][2][]byte) []step {
 	none := make([]uint16, 17)
+	none[10] = 0x0080 // capabilities, from byte 19: extended security is the highest bit
+	negotiate, challenge, authenticate := ntlmNegotiate(), ntlmChallenge(g), ntlmAuthenticate(g)
+	setup := func(token []byte) []uint16 {
+		return []uint16{0xff, 0, 4356, 10, 0, 0, 0, uint16(len(token)), 0, 0, 0, 0x8000}
+	}
 	create := make([]uint16, 24)
 	create[0], create[2] = 0xff, 16<<8 // no AndX; the name's length stands in bytes 5 and 6
 	created := make([]uint16, 34)
@@ -178,8 +201,10 @@ func (c *smb1) steps(exchanges [][2][]byte) []step {
 	steps := []step{
 		c.message(smb1Negotiate, false, nil, []byte("\x02NT LM 0.12\x00")),
 		c.message(smb1Negotiate, true, none, make([]byte, 8)),
-		c.message(smb1SessionSetup, false, append([]uint16{0xff}, make([]uint16, 12)...), make([]byte, 13)),
-		c.message(smb1SessionSetup, true, []uint16{0xff, 0, 0}, make([]byte, 7)),
+		c.message(smb1SessionSetup, false, setup(negotiate), append(negotiate, 0, 0, 0, 0)),
+		c.status(smb1SessionSetup, true, moreProcessing, []uint16{0xff, 0, 0, uint16(len(challenge))}, append(challenge, 0, 0, 0, 0)),
+		c.message(smb1SessionSetup, false, setup(authenticate), append(authenticate, 0, 0, 0, 0)),
+		c.message(smb1SessionSetup, true, []uint16{0xff, 0, 0, 0}, make([]byte, 4)),
 		c.message(smb1TreeConnect, false, []uint16{0xff, 0, 0, 1}, append(append([]byte{0}, utf16("\\\\dc1\\IPC$\x00")...), "?????\x00"...)),
 		c.message(smb1TreeConnect, true, []uint16{0xff, 0, 0}, []byte("IPC\x00\x00\x00")),
 		c.message(smb1NTCreate, false, create, append([]byte{0}, utf16("\\lsarpc\x00")...)),
