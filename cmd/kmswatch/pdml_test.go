@@ -20,6 +20,7 @@ import (
 type element struct {
 	Name   string    `xml:"name,attr"`
 	Show   string    `xml:"show,attr"`
+	Text   string    `xml:"showname,attr"`
 	Fields []element `xml:",any"`
 }
 
@@ -79,6 +80,7 @@ func tsharkRows(t *testing.T, tshark, path string, gaps bool) []string {
 		"-d", "tcp.port==1688,dcerpc",
 		"-d", "tcp.port==4445,nbss",
 		"-Y", "dcerpc || smb || smb2 || ntlmssp || kerberos || ldap || cldap || dns",
+		"--disable-heuristic", "wg",
 		"-J", "frame dcerpc smb smb2 ntlmssp spnego kerberos ldap cldap dns",
 		"-T", "pdml")
 	var stderr bytes.Buffer
@@ -170,6 +172,9 @@ func (w *rowsOf) walk(e *element) {
 			w.frame = p.text("frame.number")
 		case "eth", "ip", "ipv6", "tcp", "udp", "http":
 			w.carrier = p.Name
+			if p.Name == "tcp" && strings.Contains(p.Text, "Port: 593,") { // of a server that is spoken to directly
+				w.carrier = "http"
+			}
 		case "smb", "smb2":
 			if w.carrier != "tcp" && w.carrier != "smb" && w.carrier != "smb2" {
 				continue // a mailslot over UDP or without IP, which decode leaves alone
