@@ -55,7 +55,7 @@ func (d *datagrams) pdu(dir int, ptype, flags byte, opnum, number uint16, body [
 }
 
 func (d *datagrams) ask(opnum uint16, stub []byte) {
-	d.pdu(toServer, ptRequest, 0, opnum, 0, stub)
+	d.pdu(toServer, ptRequest, noFack, opnum, 0, stub)
 }
 
 func (d *datagrams) answer(opnum uint16, stub []byte) {
