@@ -109,7 +109,7 @@ func TestEventsAreTheSameForAnyNumberOfWorkers(t *testing.T) {
 // evicted: the engine must go on, and events stay the same for every number of
 // workers.
 func TestBoundsHold(t *testing.T) {
-	cfg := decode.Config{MaxFlows: 1, MaxWaiting: 1 << 10, MaxReassembly: 1 << 10, MaxCalls: 1, MaxFragments: 1, MaxDepth: 1}
+	cfg := decode.Config{MaxFlows: 1, MaxWaiting: 1 << 10, MaxReassembly: 1 << 10, MaxState: 1, MaxCalls: 1, MaxFragments: 1, MaxDepth: 1}
 	for _, path := range allCaptures(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()

@@ -70,9 +70,9 @@ func refragment(b []byte, n int) ([]byte, bool) {
 }
 
 // respellPipes gives a tape whose transactions on pipes (SMB1's TransactNmPipe,
-// SMB2's FSCTL_PIPE_TRANSCEIVE) come as writes and reads of a few bytes each;
-// stub is as in respellRPC, 0 leaves the PDUs as they are. It is nil if there is
-// no transaction.
+// SMB2's FSCTL_PIPE_TRANSCEIVE) come as writes and reads of a few bytes each, and
+// whose writes come as several; stub is as in respellRPC, 0 leaves the PDUs as
+// they are. It is nil if there is none of these.
 func respellPipes(stub, write, read int) func(*testing.T, *tape) *tape {
 	return func(t *testing.T, tp *tape) *tape {
 		t.Helper()
@@ -81,8 +81,11 @@ func respellPipes(stub, write, read int) func(*testing.T, *tape) *tape {
 		out := tp.respell(func(s step) []step {
 			p := speakers[s.conn]
 			if p == nil {
-				p = &pipes{stub: stub, write: write, read: read, ids: make(map[uint64]uint64), open: make(map[uint64][]byte)}
+				p = &pipes{smb: beginsSMB(s.data), stub: stub, write: write, read: read, ids: make(map[uint64]uint64), open: make(map[uint64][]byte)}
 				speakers[s.conn] = p
+			}
+			if !p.smb {
+				return []step{s}
 			}
 			var all []step
 			for b := s.data; len(b) > 0; {
@@ -113,11 +116,18 @@ func respellPipes(stub, write, read int) func(*testing.T, *tape) *tape {
 
 // pipes respells the messages of a connection of SMB.
 type pipes struct {
+	smb               bool
 	stub, write, read int
 	next              uint64            // the message id of the next request
 	ids               map[uint64]uint64 // those of requests, by those they had
 	open              map[uint64][]byte // transactions that wait for their answer: their requests
 	changed           int
+}
+
+// beginsSMB tells whether a connection begins with a message of SMB, or with the
+// request for a session of NetBIOS.
+func beginsSMB(b []byte) bool {
+	return len(b) >= 8 && (b[0] == 0x81 || string(b[5:8]) == "SMB")
 }
 
 // message is one of SMB, without its frame.
@@ -169,17 +179,12 @@ func (p *pipes) smb2(t *testing.T, dir int, b []byte) []message {
 		return append(h, body...)
 	}
 	if dir == 0 {
-		if command == ioctl && le.Uint32(b[68:]) == transceive {
-			p.changed++
-			p.open[id] = b
-			at, n := le.Uint32(b[88:]), le.Uint32(b[92:])
-			var all []message
-			for part := range slices.Chunk(p.spelt(b[at:at+n]), p.write) {
+		written := func(file []byte, parts [][]byte) (all []message) {
+			for _, part := range parts {
 				body := le.AppendUint16(nil, 49)
 				body = le.AppendUint16(body, 112)
 				body = le.AppendUint32(body, uint32(len(part)))
-				body = append(body, make([]byte, 8)...)
-				body = append(body, b[72:88]...) // FileId
+				body = append(append(body, make([]byte, 8)...), file...)
 				body = append(append(body, make([]byte, 16)...), part...)
 				answer := append([]byte{17, 0, 0, 0}, le.AppendUint32(nil, uint32(len(part)))...)
 				all = append(all,
@@ -188,6 +193,22 @@ func (p *pipes) smb2(t *testing.T, dir int, b []byte) []message {
 				p.next++
 			}
 			return all
+		}
+		if command == ioctl && le.Uint32(b[68:]) == transceive {
+			p.changed++
+			p.open[id] = b
+			at, n := le.Uint32(b[88:]), le.Uint32(b[92:])
+			return written(b[72:88], slices.Collect(slices.Chunk(p.spelt(b[at:at+n]), p.write)))
+		}
+		if command == writes {
+			at, n := uint32(le.Uint16(b[66:])), le.Uint32(b[68:])
+			if data := b[at : at+n]; isPDU(data) {
+				// The answer to all is that to the last.
+				p.changed++
+				all := written(b[80:96], slices.Collect(slices.Chunk(p.spelt(data), p.write)))
+				p.ids[id] = p.next - 1
+				return all[:len(all)-1]
+			}
 		}
 		if known, ok := p.ids[id]; ok { // a cancel
 			return []message{{0, next(b, command, le.Uint32(b[8:]), known, b[64:]), false}}
@@ -229,6 +250,11 @@ func (p *pipes) smb2(t *testing.T, dir int, b []byte) []message {
 	return all
 }
 
+// isPDU tells whether data is a little-endian PDU of DCE/RPC.
+func isPDU(b []byte) bool {
+	return len(b) >= 16 && b[0] == 5 && b[1] <= 1 && b[4] == 0x10 && int(binary.LittleEndian.Uint16(b[8:])) == len(b)
+}
+
 // asAnswer flags a message of SMB2 as an answer (SMB2_FLAGS_SERVER_TO_REDIR).
 func asAnswer(b []byte) []byte {
 	b[16] |= 1
@@ -267,14 +293,10 @@ func (p *pipes) smb1(dir int, b []byte) []message {
 	}
 	none := []byte{0xff, 0, 0, 0} // no further command
 	if dir == 0 {
-		if command == transaction && b[59] == 2 && le.Uint16(b[61:]) == transactNmPipe {
-			p.changed++
-			p.open[id] = b
-			at, n := le.Uint16(b[57:]), le.Uint16(b[55:])
-			var all []message
-			for part := range slices.Chunk(p.spelt(b[at:at+n]), p.write) {
-				words := append(bytes.Clone(none), b[63:65]...) // FID
-				words = append(words, make([]byte, 14)...)      // offset, timeout, mode, remaining, length beyond 64 KiB
+		written := func(fid []byte, parts [][]byte) (all []message) {
+			for _, part := range parts {
+				words := append(bytes.Clone(none), fid...)
+				words = append(words, make([]byte, 14)...) // offset, timeout, mode, remaining, length beyond 64 KiB
 				words = le.AppendUint16(words, uint16(len(part)))
 				words = le.AppendUint16(words, 32+1+28+2+1)
 				words = append(words, 0, 0, 0, 0)
@@ -286,6 +308,21 @@ func (p *pipes) smb1(dir int, b []byte) []message {
 				p.next++
 			}
 			return all
+		}
+		if command == transaction && b[59] == 2 && le.Uint16(b[61:]) == transactNmPipe {
+			p.changed++
+			p.open[id] = b
+			at, n := le.Uint16(b[57:]), le.Uint16(b[55:])
+			return written(b[63:65], slices.Collect(slices.Chunk(p.spelt(b[at:at+n]), p.write)))
+		}
+		if command == writes {
+			at, n := le.Uint16(b[55:]), le.Uint16(b[53:])
+			if data := b[at : at+n]; isPDU(data) {
+				p.changed++
+				all := written(b[37:39], slices.Collect(slices.Chunk(p.spelt(data), p.write)))
+				p.ids[id] = p.next - 1
+				return all[:len(all)-1]
+			}
 		}
 		p.ids[id] = p.next
 		p.next++
