@@ -102,11 +102,12 @@ func newPool(e *Engine, h Handler) *pool {
 func (p *pool) add(seq uint64, shard int, f *capture.Frame, pkt *packet.Packet, key *stream.Key, hash uint64, dir stream.Dir) {
 	b := p.current
 	s := &b.shares[shard%len(p.work)]
+	offset := len(s.data)
+	s.data = append(s.data, pkt.Payload...) // first, since it may fault
 	s.items = append(s.items, item{
-		shard: int32(shard), dir: dir, seq: seq, hash: hash, offset: len(s.data),
+		shard: int32(shard), dir: dir, seq: seq, hash: hash, offset: offset,
 		pos: Position{f.File, f.Number}, time: f.Time, key: *key, pkt: *pkt,
 	})
-	s.data = append(s.data, pkt.Payload...)
 	b.items++
 	b.bytes += len(pkt.Payload)
 	if b.items >= batchItems || b.bytes >= batchBytes {

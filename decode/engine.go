@@ -160,7 +160,8 @@ func New(cfg Config, h Handler) *Engine {
 
 // Feed decodes one frame; its data is borrowed until Feed returns. Bad input
 // becomes an Anomaly event. With more than one worker Feed waits while all
-// batches are under way.
+// batches are under way. Where touching the data of the frame panics, as that
+// of a mapped file may, what comes next is decoded all the same.
 func (e *Engine) Feed(f *capture.Frame) {
 	e.seq++
 	e.frames++

@@ -2,8 +2,9 @@
 // plain or compressed with gzip or zstd, told by their first bytes and never
 // by their names; from paths, from folders and from standard input.
 //
-// Files are read in blocks that fit the cache of a core, the frames sliced in
-// place: a frame costs neither a copy nor an allocation. What a header says of
+// Files are read in blocks that fit the cache of a core, or mapped where Walk
+// may, the frames sliced in place: a frame costs neither a copy nor an
+// allocation. What a header says of
 // the snap length is not believed, since real files have it wrong; every
 // length is checked before it is used, and none is allocated for.
 //
@@ -16,6 +17,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 
 	"kmswatch/capture"
@@ -72,6 +75,7 @@ type Source struct {
 	next  int // the file to open next
 	f     file
 	open  bool
+	walk  bool  // within Walk: files may be mapped
 	seen  stamp // counts of the current file that are in the totals already
 	start int64 // bytes read before the current file
 
@@ -168,6 +172,68 @@ func (s *Source) Read(frames []capture.Frame) (int, error) {
 	}
 }
 
+// Walk gives all frames to take, as Read would, at most that many at a time,
+// and closes the source. It is the faster way where the system can map plain
+// files into memory: they are then not copied. The frames are valid until take
+// returns. Walk ends with the error of take, or with nil at the end of the last
+// file.
+//
+// Bytes of a mapped file may be gone when they are touched, because somebody
+// cuts the file short or the disk fails. That is a panic, within take too, which
+// Walk makes a Problem of the file; it goes on with the next. What take holds
+// must then be fit for use.
+func (s *Source) Walk(most int, take func([]capture.Frame) error) error {
+	s.walk = true
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer s.f.w.unmap()
+	defer s.Close()
+	frames := make([]capture.Frame, most)
+	for {
+		if err := s.walkOn(frames, take); err != errFault {
+			return err
+		}
+	}
+}
+
+// errFault ends walkOn where a mapped file could not be read to its end.
+var errFault = errors.New("fault")
+
+// walkOn is Walk up to a fault.
+func (s *Source) walkOn(frames []capture.Frame, take func([]capture.Frame) error) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		fault, ok := p.(interface {
+			runtime.Error
+			Addr() uintptr
+		})
+		if !ok {
+			panic(p)
+		}
+		cause := s.f.w.fault(fault.Addr())
+		if cause == nil {
+			panic(p)
+		}
+		if err = s.end(cause); err == nil {
+			err = errFault
+		}
+	}()
+	for {
+		n, err := s.Read(frames)
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = take(frames[:n])
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // begin opens the next file.
 func (s *Source) begin() error {
 	e := &s.files[s.next]
@@ -175,24 +241,31 @@ func (s *Source) begin() error {
 	s.seen = stamp{}
 	s.start = s.read.Load()
 	s.f.began = false
-	r, err := s.connect(e)
+	r, plain, err := s.connect(e)
 	if err != nil {
 		return err
 	}
-	return s.f.open(r, s.opts.Block, int32(s.next), true)
+	if err := s.f.open(r, s.opts.Block, int32(s.next), true); err != nil {
+		return err
+	}
+	if s.walk && plain != nil && s.f.packed == unpacked {
+		s.f.w.mapRest(plain, &s.read)
+	}
+	return nil
 }
 
 // connect opens the bytes of e. Those that may block are read in a goroutine
-// of their own, so that Close need not wait for them.
-func (s *Source) connect(e *entry) (io.Reader, error) {
+// of their own, so that Close need not wait for them. plain is the file behind
+// the reader if it is a regular one that nobody else reads.
+func (s *Source) connect(e *entry) (r io.Reader, plain *os.File, err error) {
 	r, regular := s.opts.Stdin, false
 	if e.path != Stdin {
 		d, err := os.Open(e.path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s.f.closers.add(func() { d.Close() })
-		r = d
+		r, plain = d, d
 	}
 	if d, ok := r.(*os.File); ok {
 		st, err := d.Stat()
@@ -200,11 +273,11 @@ func (s *Source) connect(e *entry) (io.Reader, error) {
 	}
 	r = &counter{r, &s.read}
 	if regular {
-		return r, nil
+		return r, plain, nil
 	}
 	a := newAhead(r, max(s.opts.Block, pageSize), func() {})
 	s.f.closers.add(a.stop)
-	return a, nil
+	return a, nil, nil
 }
 
 // end closes the current file, which ended by err, and reports what is to be
@@ -212,6 +285,7 @@ func (s *Source) connect(e *entry) (io.Reader, error) {
 func (s *Source) end(err error) error {
 	e := &s.files[s.next]
 	offset := s.f.offset()
+	s.f.w.unmap()
 	s.f.closers.run()
 	if s.f.closers.isShut() {
 		return os.ErrClosed

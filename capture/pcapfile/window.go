@@ -18,7 +18,8 @@ const maxEmptyReads = 100
 // place; a record that is cut at its end is moved to the front by refill and
 // the stream is read behind it. It holds one block and a cut record, and grows
 // by doubling, only when it is full of bytes that were really read: whoever
-// walks it refuses lengths beyond maxBlock before asking for more.
+// walks it refuses lengths beyond maxBlock before asking for more. A file may be
+// mapped piece by piece instead of read, see mapRest.
 type window struct {
 	r        io.Reader
 	buf      []byte // page-aligned
@@ -26,10 +27,13 @@ type window struct {
 	base     int64  // offset in the stream of buf[0]
 	block    int    // bytes a read asks for
 	err      error  // what ended the stream; io.EOF at its end
+	mapping
 }
 
 // reset starts a new stream and keeps the memory.
 func (w *window) reset(r io.Reader, block int) {
+	w.unmap()
+	w.file = nil
 	w.r, w.block, w.from, w.to, w.base, w.err = r, block, 0, 0, 0, nil
 	if len(w.buf) < block {
 		w.grow(block)
@@ -49,6 +53,12 @@ func (w *window) offset() int64 { return w.base + int64(w.from) }
 // that gives any. It reports whether there are new bytes; if not, err says
 // why. It moves memory: slices given by bytes are lost.
 func (w *window) refill() bool {
+	if w.err != nil {
+		return false
+	}
+	if w.file != nil && w.advance() {
+		return true
+	}
 	if w.err != nil {
 		return false
 	}

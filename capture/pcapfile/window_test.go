@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"unsafe"
@@ -116,4 +119,27 @@ func TestAheadEndsWhenStoppedThoughNobodyReads(t *testing.T) {
 	a.stop()
 	a.stop()
 	<-ended
+}
+
+func TestWhatCannotBeMappedIsRead(t *testing.T) {
+	t.Parallel()
+	in := bytes.Repeat([]byte("0123456789"), 1000)
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(path, in, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	closed, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	var w window
+	w.reset(bytes.NewReader(in), 100)
+	w.fill(1)
+	w.mapRest(closed, new(atomic.Int64))
+	for w.refill() {
+	}
+	if !bytes.Equal(in, w.bytes()) || w.err != io.EOF {
+		t.Errorf("%d bytes, then %v", len(w.bytes()), w.err)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"kmswatch/capture"
 	"kmswatch/capture/pcapfile"
@@ -30,8 +29,8 @@ func openCaptures(t terminal, paths []string) (*pcapfile.Source, error) {
 	return src, nil
 }
 
-// framesARead is how many frames a Read may give: enough to make its cost
-// vanish, few enough to stay in the first-level cache.
+// framesARead is how many frames are taken at once: enough to make the cost of
+// that vanish, few enough that their headers stay in the first-level cache.
 const framesARead = 256
 
 // feed gives all frames of a source to an engine and closes the engine. It
@@ -51,21 +50,19 @@ func feed(ctx context.Context, t terminal, src *pcapfile.Source, e *decode.Engin
 	return nil
 }
 
-func pump(ctx context.Context, src capture.Source, e *decode.Engine) error {
-	frames := make([]capture.Frame, framesARead)
-	for {
-		n, err := src.Read(frames)
-		for i := range frames[:n] {
+func pump(ctx context.Context, src *pcapfile.Source, e *decode.Engine) error {
+	interrupted := errors.New("interrupted; what was read until then is told")
+	err := src.Walk(framesARead, func(frames []capture.Frame) error {
+		for i := range frames {
 			e.Feed(&frames[i])
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read: %w", err)
-		}
 		if ctx.Err() != nil {
-			return errors.New("interrupted; what was read until then is told")
+			return interrupted
 		}
+		return nil
+	})
+	if err != nil && err != interrupted {
+		return fmt.Errorf("read: %w", err)
 	}
+	return err
 }
