@@ -128,7 +128,7 @@ type Addresses struct {
 
 // add counts an address. It allocates for a new one only.
 func (s *Addresses) add(a netip.Addr) {
-	if !a.IsValid() || slices.Contains(s.First, a) {
+	if s.More || !a.IsValid() || slices.Contains(s.First, a) {
 		return
 	}
 	if len(s.First) < maxNamed {
@@ -136,7 +136,7 @@ func (s *Addresses) add(a netip.Addr) {
 		s.Count++
 		return
 	}
-	if _, known := s.seen[a]; known || s.More {
+	if _, known := s.seen[a]; known {
 		return
 	}
 	if s.Count == maxAddresses {

@@ -103,6 +103,7 @@ type Engine struct {
 	cfg     Config
 	packets *packet.Decoder
 	pkt     packet.Packet
+	key     stream.Key // of the packet under way
 	ports   portSet
 	kms     portSet
 	flows   flowSet
@@ -258,16 +259,17 @@ func (e *Engine) dispatch(f *capture.Frame, p *packet.Packet) {
 	if p.Proto == udp {
 		src, dst = conversation(p)
 	}
-	key, dir := stream.MakeKey(&p.Src, &p.Dst, src, dst, p.Proto)
+	key := &e.key
+	dir := key.Make(&p.Src, &p.Dst, src, dst, p.Proto)
 	hash := key.Hash(e.cfg.Seed)
-	n := shardOf(&key)
+	n := shardOf(key)
 	if e.pool != nil {
-		e.pool.add(e.seq, n, f, p, &key, hash, dir)
+		e.pool.add(e.seq, n, f, p, key, hash, dir)
 		return
 	}
 	s := e.shards[n]
 	s.at(e.seq, Position{f.File, f.Number}, f.Time)
-	s.packet(p, &key, hash, dir)
+	s.packet(p, key, hash, dir)
 }
 
 // odd tells of something wrong below the flows.

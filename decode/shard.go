@@ -552,20 +552,25 @@ func (s *shard) Gap(dir stream.Dir, n int64) {
 func (s *shard) emit(e Event, dir stream.Dir) {
 	f := s.cur
 	f.known = true
+	q := f.Quality
 	if f.Proto == tcp {
-		f.Quality = f.Quality&(Cut|BytesMissing) | quality(&f.conn)
+		q = q&(Cut|BytesMissing) | quality(&f.conn)
 		if f.bind {
 			// An association begins with a bind. On ports that nobody told of,
 			// the handshake is no frame of interest.
-			f.Quality &^= MidStream
+			q &^= MidStream
 		}
 	}
 	if f.Proto == udp && (f.frames[0] == 0 || f.frames[1] == 0) {
-		f.Quality |= OneSided
+		q |= OneSided
 	} else if f.Proto == udp {
-		f.Quality &^= OneSided
+		q &^= OneSided
 	}
-	*e.Head() = Head{Flow: f.Flow, At: s.pos, Time: s.time, FromServer: dir != f.client}
+	if q != f.Quality { // a byte just written holds up the copy below
+		f.Quality = q
+	}
+	h := e.Head()
+	h.Flow, h.At, h.Time, h.FromServer = f.Flow, s.pos, s.time, dir != f.client
 	s.out.Handle(e)
 }
 

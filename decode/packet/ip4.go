@@ -59,9 +59,10 @@ func (d *Decoder) cut(b []byte, more, n int) ([]byte, int) {
 	return b, n - len(b)
 }
 
-// mapped writes an IPv4 address as IPv4-mapped IPv6, RFC 4291 2.5.5.2.
+// mapped writes an IPv4 address as IPv4-mapped IPv6, RFC 4291 2.5.5.2. It
+// writes words, as who reads them soon does: a word that was written in parts
+// is not there until the parts have left the store buffer.
 func mapped(to *[16]byte, from []byte) {
 	binary.LittleEndian.PutUint64(to[:], 0)
-	binary.LittleEndian.PutUint32(to[8:], 0xffff0000)
-	binary.LittleEndian.PutUint32(to[12:], binary.LittleEndian.Uint32(from))
+	binary.LittleEndian.PutUint64(to[8:], 0xffff0000|uint64(binary.LittleEndian.Uint32(from))<<32)
 }

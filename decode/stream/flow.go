@@ -21,12 +21,26 @@ type Dir uint8
 // MakeKey gives the key of a packet's flow and the packet's direction in it.
 // When both addresses are the same the port decides.
 func MakeKey(src, dst *[16]byte, sport, dport uint16, proto uint8) (Key, Dir) {
+	var k Key
+	dir := k.Make(src, dst, sport, dport, proto)
+	return k, dir
+}
+
+// Make is MakeKey in place. It writes words, since Hash reads them at once.
+func (k *Key) Make(src, dst *[16]byte, sport, dport uint16, proto uint8) Dir {
 	s0, s1 := binary.BigEndian.Uint64(src[:8]), binary.BigEndian.Uint64(src[8:])
 	d0, d1 := binary.BigEndian.Uint64(dst[:8]), binary.BigEndian.Uint64(dst[8:])
-	if s0 < d0 || s0 == d0 && (s1 < d1 || s1 == d1 && sport <= dport) {
-		return Key{Lo: *src, Hi: *dst, LoPort: sport, HiPort: dport, Proto: proto}, 0
+	dir := Dir(0)
+	if s0 > d0 || s0 == d0 && (s1 > d1 || s1 == d1 && sport > dport) {
+		s0, s1, sport, d0, d1, dport = d0, d1, dport, s0, s1, sport
+		dir = 1
 	}
-	return Key{Lo: *dst, Hi: *src, LoPort: dport, HiPort: sport, Proto: proto}, 1
+	binary.BigEndian.PutUint64(k.Lo[:8], s0)
+	binary.BigEndian.PutUint64(k.Lo[8:], s1)
+	binary.BigEndian.PutUint64(k.Hi[:8], d0)
+	binary.BigEndian.PutUint64(k.Hi[8:], d1)
+	k.LoPort, k.HiPort, k.Proto, k.Zero = sport, dport, proto, [3]uint8{}
+	return dir
 }
 
 // Table is a bounded hash table of flows in the order in which they were last
