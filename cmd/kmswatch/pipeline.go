@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"kmswatch/capture"
 	"kmswatch/capture/pcapfile"
@@ -33,14 +34,21 @@ func openCaptures(t terminal, paths []string) (*pcapfile.Source, error) {
 // that vanish, few enough that their headers stay in the first-level cache.
 const framesARead = 256
 
+// spareHeap is memory that feed takes and never touches, which costs address
+// space alone. What an engine keeps grows slowly and garbage is rare: without it
+// the collector runs at 4, 8, 16 and 32 MB and finds next to nothing.
+const spareHeap = 64 << 20
+
 // feed gives all frames of a source to an engine and closes the engine. It
 // shows how far it is. It returns errReported when a capture failed and the
 // terminal was told.
 func feed(ctx context.Context, t terminal, src *pcapfile.Source, e *decode.Engine) error {
 	stop := t.progress(src.Progress)
+	spare := make([]byte, spareHeap)
 	err := pump(ctx, src, e)
 	stop()
 	e.Close()
+	runtime.KeepAlive(spare)
 	if err != nil {
 		return err
 	}
