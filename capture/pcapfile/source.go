@@ -4,9 +4,9 @@
 //
 // Files are read in blocks that fit the cache of a core, or mapped where Walk
 // may, the frames sliced in place: a frame costs neither a copy nor an
-// allocation. What a header says of
-// the snap length is not believed, since real files have it wrong; every
-// length is checked before it is used, and none is allocated for.
+// allocation. What a header says of the snap length is not believed, since real
+// files have it wrong; every length is checked before it is used, and none is
+// allocated for.
 //
 // The package does not look into the frames and does not reorder them: those
 // of several files come file after file.
