@@ -326,7 +326,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		s.ended.add(hash, s.time)
 		return
 	}
-	if f.assoc != nil || f.smb != nil || f.ldap != nil || len(f.queries)+len(f.asked) > 0 || f.weight != 0 {
+	if len(p.Payload) > 0 && (f.assoc != nil || f.smb != nil || f.ldap != nil || len(f.queries)+len(f.asked) > 0) || f.weight != 0 {
 		s.weigh(f)
 	}
 }

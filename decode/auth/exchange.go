@@ -4,6 +4,7 @@ import (
 	"kmswatch/decode/kerberos"
 	"kmswatch/decode/ntlmssp"
 	"kmswatch/decode/spnego"
+	"kmswatch/decode/wire"
 )
 
 // Layers says which messages a token was made of.
@@ -25,6 +26,8 @@ type Tokens struct {
 	NTLM     ntlmssp.Message
 	Kerberos kerberos.Message
 	Netlogon NetlogonMessage
+
+	names wire.Strings
 }
 
 // Steps is which messages of an exchange were seen.
@@ -284,7 +287,7 @@ func (x *Exchange) token(fromClient bool, b []byte) Anomaly {
 // ntlm takes a message of NTLM.
 func (x *Exchange) ntlm(fromClient bool, b []byte) Anomaly {
 	m := &x.tokens.NTLM
-	a := ntlmAnomaly(m.Decode(b))
+	a := ntlmAnomaly(m.DecodeWith(b, &x.tokens.names))
 	x.tokens.Layers |= LayerNTLM
 	if m.Type != 0 && fromClient == (m.Type == ntlmssp.Challenge) {
 		return WrongDirection

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kmswatch/decode/ber"
+	"kmswatch/decode/wire"
 )
 
 // Object identifiers of the GSS-API framing.
@@ -25,7 +26,7 @@ const paTGSReq = 1 // its value is an AP-REQ
 func (m *Message) Decode(b []byte) Anomaly {
 	n := m.names
 	if n == nil {
-		n = &names{known: make(map[string]string)}
+		n = new(names)
 	}
 	*m = Message{names: n}
 	a := m.decode(b)
@@ -573,22 +574,10 @@ func (m *Message) errorData(e *ber.Element) {
 	}
 }
 
-// names gives strings without a new one for each message.
+// names is where texts are put together, and made strings of.
 type names struct {
 	text  [maxText]byte
-	known map[string]string
-}
-
-func (n *names) intern(text []byte) string {
-	s, ok := n.known[string(text)]
-	if !ok {
-		if len(n.known) == maxNames {
-			clear(n.known)
-		}
-		s = string(text)
-		n.known[s] = s
-	}
-	return s
+	known wire.Strings
 }
 
 // text is KerberosString.
@@ -600,7 +589,7 @@ func (m *Message) text(f *fields, e *ber.Element) string {
 	}
 	out, cut := appendText(m.names.text[:0], b, false)
 	m.Truncated = m.Truncated || cut
-	return m.names.intern(out)
+	return m.names.known.Of(out)
 }
 
 // principal is PrincipalName, RFC 4120 5.2.2.
@@ -648,7 +637,7 @@ func (m *Message) principal(outer *fields, e *ber.Element) (name string, kind in
 		}
 	}
 	outer.judge(f.end(bits(0, 1)))
-	return m.names.intern(out), kind
+	return m.names.known.Of(out), kind
 }
 
 // appendText writes a string as Message says, up to maxText; cut tells that

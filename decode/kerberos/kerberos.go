@@ -122,7 +122,6 @@ const (
 	maxText   = 255 // octets of a name; more are cut
 	maxETypes = 16  // Windows asks for six
 	maxPAData = 16
-	maxNames  = 1024 // strings kept between messages
 )
 
 // Ticket is what a ticket says in clear.

@@ -128,7 +128,7 @@ func (w *writer) value(v *writer) {
 func (m *Message) condition(attribute []byte, v *writer) {
 	if m.Conditions < maxConditions {
 		c := &m.conditions[m.Conditions]
-		c.Attribute, c.Value = m.text(attribute), m.names.intern(v.b)
+		c.Attribute, c.Value = m.text(attribute), m.names.known.Of(v.b)
 	}
 	m.Conditions++
 }

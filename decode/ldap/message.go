@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"kmswatch/decode/ber"
+	"kmswatch/decode/wire"
 )
 
 // Bounds of what is kept of a message.
@@ -16,7 +17,6 @@ const (
 	maxDepth      = 32  // levels of a filter
 	maxConditions = 8
 	maxAttributes = 8
-	maxNames      = 1024 // strings kept between messages
 )
 
 // Condition is one comparison in a filter.
@@ -77,24 +77,12 @@ func (m *Message) Kept() ([]Condition, []string) {
 	return m.conditions[:min(m.Conditions, maxConditions)], m.attributes[:min(m.Attributes, maxAttributes)]
 }
 
-// names gives strings without a new one for each message.
+// names is where texts are put together, and made strings of.
 type names struct {
 	text   [maxText]byte
 	value  [maxValue]byte
 	filter [maxFilter]byte
-	known  map[string]string
-}
-
-func (n *names) intern(text []byte) string {
-	s, ok := n.known[string(text)]
-	if !ok {
-		if len(n.known) == maxNames {
-			clear(n.known)
-		}
-		s = string(text)
-		n.known[s] = s
-	}
-	return s
+	known  wire.Strings
 }
 
 // Decode reads a whole message, or what there is of one, and resets m. Nothing
@@ -121,7 +109,7 @@ func (m *Message) Decode(b []byte) Anomaly {
 func (m *Message) reset(h *head) {
 	n := m.names
 	if n == nil {
-		n = &names{known: make(map[string]string)}
+		n = new(names)
 	}
 	*m = Message{names: n, ID: h.id, Op: h.op, Size: h.size}
 	if h.op == BindRequest {
@@ -372,7 +360,7 @@ func (m *Message) searchRequest(r *reader) {
 	}
 	w := writer{b: m.names.filter[:0]}
 	m.filter(&e, maxDepth, &w)
-	m.Filter, m.FilterCut = m.names.intern(w.b), w.full
+	m.Filter, m.FilterCut = m.names.known.Of(w.b), w.full
 	list, ok := r.want(ber.Universal, ber.Sequence)
 	if !ok {
 		return
@@ -404,7 +392,7 @@ func (m *Message) dn(r *reader) (string, bool) {
 func (m *Message) text(b []byte) string {
 	w := writer{b: m.names.text[:0]}
 	w.text(b, false)
-	return m.names.intern(w.b)
+	return m.names.known.Of(w.b)
 }
 
 // foldEqual compares with an ASCII word in lower case.

@@ -35,12 +35,16 @@ func Is(b []byte) bool { return len(b) >= len(signature) && string(b[:len(signat
 // Decode reads one message. It resets m. On an anomaly, the first met, m holds
 // what could be read before and beside it; nothing after BadSignature, BadType
 // and ShortMessage. Nothing of b is kept.
-func (m *Message) Decode(b []byte) Anomaly {
+func (m *Message) Decode(b []byte) Anomaly { return m.DecodeWith(b, nil) }
+
+// DecodeWith is Decode for many messages, whose strings are made by names; nil
+// makes each anew.
+func (m *Message) DecodeWith(b []byte, names *wire.Strings) Anomaly {
 	*m = Message{}
 	if !Is(b) {
 		return BadSignature
 	}
-	d := decoder{b: b, c: wire.Little(b)}
+	d := decoder{b: b, c: wire.Little(b), names: names}
 	d.c.Skip(len(signature))
 	t := d.c.U32()
 	if !d.c.Ok() {
@@ -69,6 +73,7 @@ func (m *Message) Decode(b []byte) Anomaly {
 type decoder struct {
 	b       []byte
 	c       wire.Cursor
+	names   *wire.Strings
 	anomaly Anomaly // the first
 	fields  [maxFields]field
 	n       int
@@ -409,5 +414,5 @@ func (d *decoder) text(b []byte, unicode bool) string {
 		}
 		s = utf8.AppendRune(s, r)
 	}
-	return string(bytes.TrimRight(s, "\x00"))
+	return d.names.Of(bytes.TrimRight(s, "\x00"))
 }
