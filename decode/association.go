@@ -222,27 +222,18 @@ func (a *association) bindCaller(n *dcerpc.Negotiation) *auth.Caller {
 
 // newAssociation gives an association for a flow or one of its pipes.
 func (s *shard) newAssociation(as Association) *association {
-	var a *association
-	if n := len(s.assocs); n > 0 {
-		a = s.assocs[n-1]
-		s.assocs = s.assocs[:n-1]
-	} else {
+	a := s.assocs.take()
+	if a == nil {
 		a = new(association)
 	}
 	a.reset(as, &s.limits.rpc)
 	return a
 }
 
-// maxFreeAssocs is how many associations a shard keeps for flows to come.
-const maxFreeAssocs = 64
-
-// freeAssociation takes an association back. It is reset at once: an idle one
-// keeps little memory, one that has just ended may hold a lot.
+// freeAssociation takes an association back.
 func (s *shard) freeAssociation(a *association) {
-	if len(s.assocs) < maxFreeAssocs {
-		a.reset(Association{}, &s.limits.rpc)
-		s.assocs = append(s.assocs, a)
-	}
+	a.reset(Association{}, &s.limits.rpc)
+	s.assocs.put(a)
 }
 
 // token gives a token to the authentication that it is of. Carrier is what

@@ -68,20 +68,11 @@ func (s *shard) rpcDatagram(f *flow, dir stream.Dir, b []byte) {
 		f.conv.Datagram(int(dir), b, s.point(), datagramHandler{s})
 	}
 	s.stats.PDUs += f.conv.PDUs() - pdus
-	s.learnDatagramClient()
-}
-
-func (s *shard) learnDatagramClient() {
-	f := s.cur
-	if side, known := f.conv.Client(); known && stream.Dir(side) != f.client {
-		s.setClient(f, stream.Dir(side), false)
-	}
+	s.learn(f.conv.Client())
 }
 
 func (s *shard) newConv() *ncadg.Conv {
-	if n := len(s.convs); n > 0 {
-		v := s.convs[n-1]
-		s.convs = s.convs[:n-1]
+	if v := s.convs.take(); v != nil {
 		return v
 	}
 	v := new(ncadg.Conv)
@@ -89,12 +80,10 @@ func (s *shard) newConv() *ncadg.Conv {
 	return v
 }
 
-// freeConv takes a conversation back, as freeAssociation does.
+// freeConv takes a conversation back.
 func (s *shard) freeConv(v *ncadg.Conv) {
-	if len(s.convs) < maxFreeAssocs {
-		v.Reset(&s.limits.rpc)
-		s.convs = append(s.convs, v)
-	}
+	v.Reset(&s.limits.rpc)
+	s.convs.put(v)
 }
 
 // datagramHandler is the shard as ncadg.Handler sees it.
@@ -102,7 +91,7 @@ type datagramHandler struct{ *shard }
 
 // PDU meets ncadg.Handler.
 func (h datagramHandler) PDU(side int, p *ncadg.PDU) {
-	h.learnDatagramClient()
+	h.learn(h.cur.conv.Client())
 	h.datagramPDU.Association = h.assoc.Association
 	h.datagramPDU.PDU = p
 	h.emit(&h.datagramPDU, stream.Dir(side))
@@ -110,14 +99,14 @@ func (h datagramHandler) PDU(side int, p *ncadg.PDU) {
 
 // Request meets ncadg.Handler.
 func (h datagramHandler) Request(c *dcerpc.Call) {
-	h.learnDatagramClient()
+	h.learn(h.cur.conv.Client())
 	h.shard.Request(c)
 }
 
 // Call meets ncadg.Handler. What a server asks the conversation manager of its
 // client is part of the protocol, as acknowledgements are.
 func (h datagramHandler) Call(c *dcerpc.Call) {
-	h.learnDatagramClient()
+	h.learn(h.cur.conv.Client())
 	if c.Interface.UUID == ncadg.ConvManager {
 		return
 	}

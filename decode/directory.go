@@ -33,22 +33,18 @@ func (s *shard) ldapDatagram(f *flow, dir stream.Dir, b []byte) {
 	s.learnLDAPClient()
 }
 
-// learnLDAPClient is learnClient for LDAP. In datagrams, which are cheap to send
+// learnLDAPClient is learn for LDAP. In datagrams, which are cheap to send
 // and to ignore, the port says more than they do.
 func (s *shard) learnLDAPClient() {
 	f := s.cur
-	if f.sure || f.Proto == udp && f.Server.Port == portLDAP && f.Client.Port != portLDAP {
+	if f.Proto == udp && f.Server.Port == portLDAP && f.Client.Port != portLDAP {
 		return
 	}
-	if side, known := f.ldap.conn.Client(); known && stream.Dir(side) != f.client {
-		s.setClient(f, stream.Dir(side), false)
-	}
+	s.learn(f.ldap.conn.Client())
 }
 
 func (s *shard) newLDAP() *directory {
-	if n := len(s.ldaps); n > 0 {
-		d := s.ldaps[n-1]
-		s.ldaps = s.ldaps[:n-1]
+	if d := s.ldaps.take(); d != nil {
 		return d
 	}
 	d := new(directory)
@@ -56,14 +52,12 @@ func (s *shard) newLDAP() *directory {
 	return d
 }
 
-// freeLDAP takes a connection back, as freeAssociation does.
+// freeLDAP takes a connection back.
 func (s *shard) freeLDAP(d *directory) {
-	if len(s.ldaps) < maxFreeAssocs {
-		d.conn.Reset(&s.limits.ldap)
-		d.exchange.Reset(auth.NoMechanism)
-		d.begun = false
-		s.ldaps = append(s.ldaps, d)
-	}
+	d.conn.Reset(&s.limits.ldap)
+	d.exchange.Reset(auth.NoMechanism)
+	d.begun = false
+	s.ldaps.put(d)
 }
 
 // ldapHandler is the shard as ldap.Handler sees it.

@@ -21,9 +21,7 @@ func (s *shard) http(f *flow, dir stream.Dir, b []byte) int {
 	pdus := f.assoc.rpc.PDUs()
 	used := f.http.conn.Data(int(dir), b, httpHandler{s})
 	s.stats.PDUs += f.assoc.rpc.PDUs() - pdus
-	if side, known := f.http.conn.Client(); known && !f.sure && stream.Dir(side) != f.client {
-		s.setClient(f, stream.Dir(side), false)
-	}
+	s.learn(f.http.conn.Client())
 	return used
 }
 

@@ -19,25 +19,23 @@ func (s *shard) rpc(f *flow, dir stream.Dir, b []byte, boundary bool) int {
 	pdus := f.assoc.rpc.PDUs()
 	used := f.assoc.rpc.Data(int(dir), b, boundary, s.point(), rpcHandler{s})
 	s.stats.PDUs += f.assoc.rpc.PDUs() - pdus
-	if !f.sure {
-		s.learnClient(f)
-	}
+	s.learn(f.assoc.rpc.Client())
 	return used
 }
 
-// learnClient takes the PDUs' word on who is the client, where no handshake
-// told. They may yet come to say otherwise.
-func (s *shard) learnClient(f *flow) {
-	if side, known := f.assoc.rpc.Client(); known && stream.Dir(side) != f.client {
+// learn takes the messages' word on who is the client of the current flow, where
+// no handshake told. They may yet come to say otherwise.
+func (s *shard) learn(side int, known bool) {
+	if f := s.cur; known && !f.sure && stream.Dir(side) != f.client {
 		s.setClient(f, stream.Dir(side), false)
 	}
 }
 
-// learnRPCClient is learnClient for what associations tell of. On a pipe it is
-// SMB that knows.
+// learnRPCClient is learn for what associations tell of. On a pipe it is SMB that
+// knows.
 func (s *shard) learnRPCClient() {
-	if f := s.cur; !f.sure && f.assoc != nil {
-		s.learnClient(f)
+	if f := s.cur; f.assoc != nil {
+		s.learn(f.assoc.rpc.Client())
 	}
 }
 

@@ -192,12 +192,12 @@ type shard struct {
 	stream *stream.Reassembler
 	reset  queue[closed]
 	ended  ended
-	assocs []*association // free
-	smbs   []*smbFlow     // free
-	ldaps  []*directory   // free
-	convs  []*ncadg.Conv  // free
-	heavy  queue[closed]  // flows with a weight, by when they got it
-	weight int            // of all flows
+	assocs spare[association]
+	smbs   spare[smbFlow]
+	ldaps  spare[directory]
+	convs  spare[ncadg.Conv]
+	heavy  queue[closed] // flows with a weight, by when they got it
+	weight int           // of all flows
 
 	// The frame under way.
 	seq   uint64

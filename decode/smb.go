@@ -42,25 +42,12 @@ func (c *smbCaller) begin(x *smb.Session) {
 // smb gives bytes to a flow's SMB connection.
 func (s *shard) smb(f *flow, dir stream.Dir, b []byte, boundary bool) int {
 	used := f.smb.conn.Data(int(dir), b, boundary, s.point(), smbHandler{s})
-	s.learnSMBClient()
+	s.learn(f.smb.conn.Client())
 	return used
 }
 
-// learnSMBClient is learnClient for SMB.
-func (s *shard) learnSMBClient() {
-	f := s.cur
-	if f.sure {
-		return
-	}
-	if side, known := f.smb.conn.Client(); known && stream.Dir(side) != f.client {
-		s.setClient(f, stream.Dir(side), false)
-	}
-}
-
 func (s *shard) newSMB() *smbFlow {
-	if n := len(s.smbs); n > 0 {
-		x := s.smbs[n-1]
-		s.smbs = s.smbs[:n-1]
+	if x := s.smbs.take(); x != nil {
 		return x
 	}
 	x := new(smbFlow)
@@ -68,13 +55,11 @@ func (s *shard) newSMB() *smbFlow {
 	return x
 }
 
-// freeSMB takes a connection back, as freeAssociation does.
+// freeSMB takes a connection back.
 func (s *shard) freeSMB(x *smbFlow) {
-	if len(s.smbs) < maxFreeAssocs {
-		x.conn.Reset(&s.limits.smb)
-		x.open, x.weight = 0, 0
-		s.smbs = append(s.smbs, x)
-	}
+	x.conn.Reset(&s.limits.smb)
+	x.open, x.weight = 0, 0
+	s.smbs.put(x)
 }
 
 // smbHandler is the shard as smb.Handler sees it.
@@ -90,7 +75,7 @@ func (s *shard) way(fromClient bool) stream.Dir {
 
 // Message meets smb.Handler.
 func (h smbHandler) Message(m *smb.Message) {
-	h.learnSMBClient()
+	h.learn(h.cur.smb.conn.Client())
 	h.smbMessage.Message = m
 	h.emit(&h.smbMessage, h.way(!m.Response))
 }
@@ -98,7 +83,7 @@ func (h smbHandler) Message(m *smb.Message) {
 // Token meets smb.Handler. The server's hint in its NEGOTIATE response says
 // nothing of the caller.
 func (h smbHandler) Token(x *smb.Session, fromClient bool, b []byte) {
-	h.learnSMBClient()
+	h.learn(h.cur.smb.conn.Client())
 	c := callerOf(x)
 	if !c.begun || c.setup != x.Request {
 		c.begin(x)
@@ -108,7 +93,7 @@ func (h smbHandler) Token(x *smb.Session, fromClient bool, b []byte) {
 
 // Session meets smb.Handler.
 func (h smbHandler) Session(x *smb.Session) {
-	h.learnSMBClient()
+	h.learn(h.cur.smb.conn.Client())
 	if x.State == smb.LoggedOff {
 		return
 	}
@@ -197,7 +182,7 @@ func sessionCaller(c *smbCaller, x *smb.Session) *auth.Caller {
 
 // Tree meets smb.Handler.
 func (h smbHandler) Tree(t *smb.Tree) {
-	h.learnSMBClient()
+	h.learn(h.cur.smb.conn.Client())
 	e := &h.tree
 	*e = TreeConnect{
 		Ask: position(t.Request), Share: upper(t.Share), Path: t.Path, SessionID: t.Session.ID,
@@ -208,7 +193,7 @@ func (h smbHandler) Tree(t *smb.Tree) {
 
 // Open meets smb.Handler.
 func (h smbHandler) Open(p *smb.Pipe) {
-	h.learnSMBClient()
+	h.learn(h.cur.smb.conn.Client())
 	as := Association{
 		ID: AssociationID{Flow: h.cur.ID, Pipe: p.ID}, Transport: TransportPipe,
 		Pipe: p.Name, Caller: callerOf(p.Session).caller,
@@ -299,7 +284,7 @@ func (h smbHandler) PipeEnd(p *smb.Pipe, over bool) {
 
 // Opaque meets smb.Handler.
 func (h smbHandler) Opaque(x *smb.Session, fromClient bool, what smb.Opacity) {
-	h.learnSMBClient()
+	h.learn(h.cur.smb.conn.Client())
 	h.opaque.Protocol, h.opaque.What = ProtoSMB, "smb3-"+what.String()
 	h.emit(&h.opaque, h.way(fromClient))
 }

@@ -24,7 +24,7 @@ malformed as an object with "anomaly". The frame is the one in which the message
 ends. Names are shown; passwords, hashes and responses never are.`,
 		Example: `  kmswatch decode kms.pcap | jq -c 'select(.pdu == "bind") | .contexts'
   kmswatch decode dc.pcap | jq -c 'select(.ntlmssp.user) | [.frame, .src, .ntlmssp.user]'`,
-		Args:    files,
+		Args: files,
 		RunE: func(c *cobra.Command, args []string) error {
 			out := bufio.NewWriterSize(t.out, 64<<10)
 			w := &messageWriter{json: json.NewEncoder(out)}
