@@ -192,6 +192,11 @@ func TestForeignIsToldOfWhatBeginsAStreamAlone(t *testing.T) {
 			c.answer([]byte("HTTP/1.1 200 OK\r\n\r\n"))
 			c.close()
 		}, []string{"> foreign http", "end closed frames=4/3"}},
+		{"RPC over HTTP on a KMS port, which is decoded too", func(r *reel) {
+			c := r.dial(clientEnd, kmsEnd)
+			c.ask([]byte("RPC_IN_DATA /rpc/rpcproxy.dll?dc1:1688 HTTP/1.1\r\nHost: dc1\r\n\r\n"))
+			c.close()
+		}, []string{"> foreign http", "end closed"}},
 		{"the first segment of a bind was lost", func(r *reel) {
 			c := r.dial(clientEnd, kmsEnd)
 			b := bindPDU(1, kmsWire)

@@ -277,7 +277,7 @@ type DNSUpdate struct {
 // Foreign is a TCP flow on a KMS port whose first bytes are not DCE/RPC.
 type Foreign struct {
 	head
-	Guess string // http, tls, ssh, smb, rdp, or unknown
+	Guess string // what it seems to be: http, ncacn_http, kerberos, rdp, smb, socks, ssh, tls, or unknown
 }
 
 // Anomaly is something malformed or evasive.

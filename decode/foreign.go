@@ -1,6 +1,10 @@
 package decode
 
-import "bytes"
+import (
+	"bytes"
+
+	"kmswatch/decode/kerberos"
+)
 
 // guess names the protocol that a stream begins with, or "unknown". It serves
 // a person who asks what else talks on a KMS port, so the few protocols that
@@ -21,6 +25,8 @@ func guess(b []byte) string {
 		return "rdp" // X.224 connection request in TPKT, MS-RDPBCGR 2.2.1.1
 	case len(b) >= 3 && b[0] == 5 && int(b[1]) == len(b)-2:
 		return "socks" // RFC 1928 3
+	case kerberos.Probe(b) == kerberos.Match:
+		return "kerberos"
 	}
 	return "unknown"
 }

@@ -493,9 +493,6 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	case messages == smb.Match:
 		f.carries = carriesSMB
 		f.smb = s.newSMB()
-		if s.kms.has(f.Server.Port) && whole {
-			s.tellForeign(b, dir)
-		}
 	case http == dcerpc.Match:
 		s.beginHTTP(f)
 	case tickets == kerberos.Match:
@@ -518,7 +515,9 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 			return false
 		}
 		f.carries = carriesForeign
-		s.tellForeign(b, dir)
+	}
+	if f.carries != carriesRPC && f.carries != undecided && whole && s.kms.has(f.Server.Port) {
+		s.tellForeign(b, dir) // what can be decoded is out of place there all the same
 	}
 	return true
 }
