@@ -155,11 +155,17 @@ func (x *Exchange) Token(fromClient bool, b []byte) Anomaly {
 	if x.tokens == nil {
 		x.tokens = new(Tokens)
 	}
-	t := x.tokens
-	t.Layers = 0
+	x.tokens.Layers = 0
 	if len(b) == 0 {
 		return 0
 	}
+	a := x.take(fromClient, b)
+	x.judge()
+	return a
+}
+
+func (x *Exchange) take(fromClient bool, b []byte) Anomaly {
+	t := x.tokens
 	switch x.carrier {
 	case Netlogon:
 		return x.netlogon(fromClient, b)
@@ -313,7 +319,6 @@ func (x *Exchange) ntlm(fromClient bool, b []byte) Anomaly {
 		if s&ntlmssp.EmptyUser != 0 {
 			x.now.Evidence |= EmptyUser
 		}
-		x.judge()
 	}
 	return a
 }
@@ -335,7 +340,6 @@ func (x *Exchange) kerberos(fromClient bool, b []byte) Anomaly {
 		}
 		x.now = Caller{Mechanism: Kerberos, Service: m.Service, Realm: m.Realm}
 		x.steps = SeenNegotiate | SeenAuthenticate
-		x.judge()
 	case kerberos.APRep:
 		x.now.Mechanism = Kerberos
 		if fromClient { // the third leg of MS-KILE 3.4.5.1
@@ -390,6 +394,5 @@ func (x *Exchange) netlogon(fromClient bool, b []byte) Anomaly {
 	}
 	x.now = c
 	x.steps = SeenNegotiate | SeenAuthenticate
-	x.judge()
 	return a
 }

@@ -24,7 +24,6 @@ func (x *Exchange) sasl(fromClient bool, b []byte) {
 	}
 	x.now = c
 	x.steps |= SeenNegotiate | SeenAuthenticate
-	x.judge()
 }
 
 // maxName is how many bytes of a name from SASL or a simple bind are kept.
