@@ -2,8 +2,9 @@ GO    ?= go
 COUNT ?= 6
 TIME  ?= 1m
 
-# The captures that make run replays: real clients in a DMZ, then activations.
-EXAMPLE := real-dig-vlmcs.pcap real-rpcclient-anonymous.pcap kms-zone-climb-many.pcap
+# The captures that make run replays: real clients in a DMZ over TCP and in SMB
+# pipes, and activations.
+EXAMPLE := real-dig-vlmcs.pcap real-rpcclient-anonymous.pcap real-smb2-null-session.pcap kms-zone-climb-many.pcap
 
 export CGO_ENABLED ?= 0
 
