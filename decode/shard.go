@@ -62,10 +62,11 @@ type limits struct {
 }
 
 func newLimits(c *Config) *limits {
+	seed := maphash.MakeSeed()
 	return &limits{
 		flows: max(c.MaxFlows/shards, 16),
 		stream: stream.Config{
-			Seed:       c.Seed,
+			Seed:       seed,
 			MaxPerFlow: c.MaxWaiting,
 			MaxTotal:   max(c.MaxReassembly/shards, c.MaxWaiting*2),
 		},
@@ -80,7 +81,7 @@ func newLimits(c *Config) *limits {
 		idleTCP:  c.IdleTCP,
 		idleUDP:  c.IdleUDP,
 		messages: c.Messages,
-		seed:     maphash.MakeSeed(),
+		seed:     seed,
 	}
 }
 

@@ -1,5 +1,7 @@
 package stream
 
+import "hash/maphash"
+
 // Flags of a TCP header, RFC 9293 3.1.
 const (
 	FIN = 1 << iota
@@ -45,9 +47,9 @@ type Config struct {
 	// MaxSegments is how many segments may wait in each direction behind
 	// holes: 1,024.
 	MaxSegments int
-	// Seed is of the hashes by which overlaps are compared: with a random one
-	// nobody can make data that differs and looks the same.
-	Seed uint64
+	// Seed is of the hashes by which overlaps are compared, so that nobody can
+	// make data that differs and looks the same; a new one if it is zero.
+	Seed maphash.Seed
 }
 
 const (
@@ -66,6 +68,9 @@ func (c *Config) setDefaults() {
 	def(&c.MaxSegments, 1024)
 	c.MaxPerFlow = min(max(c.MaxPerFlow, minPerFlow), maxPerFlow)
 	c.MaxTotal = max(c.MaxTotal, c.MaxPerFlow)
+	if c.Seed == (maphash.Seed{}) {
+		c.Seed = maphash.MakeSeed()
+	}
 }
 
 // Counters counts what a Reassembler saw. All but Waiting only grow.
@@ -879,7 +884,7 @@ func (r *Reassembler) remember(h *half, b []byte, time int64) {
 	h.head++
 }
 
-func (r *Reassembler) sum(b []byte) uint32 { return uint32(sum(r.cfg.Seed, b)) }
+func (r *Reassembler) sum(b []byte) uint32 { return uint32(maphash.Bytes(r.cfg.Seed, b)) }
 
 // compare looks for what differs between b, which stands at seq before h.next,
 // and what was delivered; again tells that a segment of length bytes with the
