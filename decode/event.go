@@ -218,7 +218,7 @@ type Call struct {
 	ReplyLen   int
 	Fragments  [2]int          // PDUs of request and of response
 	Arguments  *stub.Arguments // what was read of the request; nil where nothing is read of the operation
-	Returned   bool            // Return is there: of an operation whose arguments are read, Answered
+	Returned   bool            // Return is there: of an operation whose arguments are read or that lists, Answered
 	Return     uint32          // the operation's own result: a Win32 error, NTSTATUS or HRESULT
 	Failed     bool            // valid iff Returned: Return is an error
 }

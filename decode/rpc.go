@@ -154,6 +154,10 @@ func (s *shard) Call(c *dcerpc.Call) {
 	if c.RequestStub != nil && c.Known {
 		s.arguments(e, c)
 	}
+	if c.HasTail && c.Known && e.Outcome == Answered {
+		r := stub.ResultOf(c.Interface.UUID, c.Opnum, c.Tail)
+		e.Returned, e.Return, e.Failed = r.HasStatus, r.Status, r.Failed
+	}
 	if s.isKMS(c) {
 		s.kmsExchange(c, e.Outcome)
 	}
@@ -177,11 +181,6 @@ func (s *shard) arguments(e *Call, c *dcerpc.Call) {
 		s.anomaly.Ask = Position{}
 	}
 	e.Arguments = &s.args
-	if c.ReplyStub != nil && e.Outcome == Answered {
-		var r stub.Result
-		r.Decode(u, c.Opnum, c.ReplyStub, c.ReplyLen, c.ReplyBig)
-		e.Returned, e.Return, e.Failed = r.HasStatus, r.Status, r.Failed
-	}
 }
 
 // isKMS tells whether a call is on the KMS interface. Where the bind was not

@@ -723,3 +723,56 @@ func TestOneSideAlone(t *testing.T) {
 		"call 2 ctx 0 ? op 0 answered 0/1 bytes 0/1 replyonly @0-2",
 		"call 3 ctx 0 ? op 0 fault 0/1 bytes 0/0 ERROR_ACCESS_DENIED replyonly @0-3")
 }
+
+// tails keeps the last call's tail.
+type tails struct {
+	silentHandler
+	tail uint32
+	has  bool
+}
+
+func (h *tails) Call(c *Call)            { h.tail, h.has = c.Tail, c.HasTail }
+func (*tails) Anomaly(int, Anomaly, int) {}
+
+func TestTheTailIsTheLastFourBytesOfAResponse(t *testing.T) {
+	const stub = "abcdefgh\x22\x00\x00\xc0"
+	answer := func(e enc, b ...[]byte) (uint32, bool) {
+		var a Assoc
+		a.Reset(&Config{})
+		var h tails
+		a.Data(0, e.request(whole, 2, 0, 7, "x"), true, Point{}, &h)
+		a.Data(1, join(b...), true, Point{}, &h)
+		return h.tail, h.has
+	}
+	for size := 1; size <= len(stub); size++ {
+		var pdus [][]byte
+		for at := 0; at < len(stub); at += size {
+			var flags uint8
+			if at == 0 {
+				flags |= FlagFirst
+			}
+			if at+size >= len(stub) {
+				flags |= FlagLast
+			}
+			pdus = append(pdus, le.response(flags, 2, 0, stub[at:min(at+size, len(stub))]))
+		}
+		if tail, has := answer(le, pdus...); !has || tail != 0xc0000022 {
+			t.Errorf("in fragments of %d bytes: %#x %v", size, tail, has)
+		}
+	}
+	if tail, has := answer(be, be.response(whole, 2, 0, "\x00\x00\x00\x05")); !has || tail != 5 {
+		t.Errorf("big-endian: %#x %v", tail, has)
+	}
+	sealed := &verifier{AuthNTLM, LevelPrivacy, 0, 1, "0123456789abcdef"}
+	for name, b := range map[string][]byte{
+		"no stub": le.response(whole, 2, 0, ""),
+		"too few": le.response(whole, 2, 0, "abc"),
+		"odd":     le.response(whole, 2, 0, "abcdefg"),
+		"sealed":  le.pdu(TypeResponse, whole, 2, []byte("\x06\x00\x00\x00\x00\x00\x00\x00more of it.."), sealed),
+		"a fault": le.fault(whole, 2, 0, 5),
+	} {
+		if tail, has := answer(le, b); has {
+			t.Errorf("%s: %#x", name, tail)
+		}
+	}
+}

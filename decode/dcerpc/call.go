@@ -102,6 +102,12 @@ type Call struct {
 	RequestLen, ReplyLen             int
 	RequestFragments, ReplyFragments int
 
+	// Tail is the last four bytes of the response's stub as a number: what an
+	// operation returns, if it returns anything. Valid iff HasTail: not of a stub
+	// that is sealed, shorter, or missing at its end.
+	Tail    uint32
+	HasTail bool
+
 	// The first bytes of the stubs over all fragments, as many as Config.Stubs
 	// asked for; nil where none were asked for, where a fragment was sealed, and
 	// where bytes are missing.
@@ -117,6 +123,7 @@ type call struct {
 	missed    bool     // bytes of the answering side were lost since the request
 	noRequest bool     // the request's stub cannot be told
 	noReply   bool     // nor the reply's
+	tail      [4]byte  // the last bytes of the reply's stub so far
 	tiny      [2]uint8 // tiny fragments of request and reply; at most 2 are counted
 	keep      int      // stub bytes wanted a direction
 	request   []byte   // what RequestStub and ReplyStub show; memory is reused

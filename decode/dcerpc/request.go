@@ -255,6 +255,8 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 	c.ReplyBig = p.BigEndian
 	c.ReplyLen += p.stubLength()
 	c.Answer = at
+	n := copy(c.tail[:], c.tail[min(len(p.Stub), len(c.tail)):])
+	copy(c.tail[n:], p.Stub[max(len(p.Stub)-len(c.tail), 0):])
 	if c.keep > 0 && !c.noReply && !fault {
 		if p.opaque() {
 			c.noReply = true
@@ -274,6 +276,9 @@ func (a *Assoc) reply(side int, p *PDU, at Point, h Handler) {
 	case p.Flags&FlagLast != 0:
 		if c.keep > 0 && !c.noReply {
 			c.ReplyStub = stubOf(c.reply)
+		}
+		if c.ReplyLen >= 4 && c.ReplyLen%4 == 0 && !p.opaque() {
+			c.Tail, c.HasTail = p.u32(c.tail[:]), true
 		}
 		a.finish(i, CallAnswered, h)
 	}

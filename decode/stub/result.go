@@ -1,10 +1,6 @@
 package stub
 
-import (
-	"encoding/binary"
-
-	"kmswatch/decode/dcerpc"
-)
+import "kmswatch/decode/dcerpc"
 
 // Result is the outcome that a response tells.
 type Result struct {
@@ -13,26 +9,19 @@ type Result struct {
 	Failed    bool   // valid iff HasStatus
 }
 
-// Decode reads the return value of an operation of Arguments from the stub of
-// its response: the long at its end. Length is that of the stub as sent; of a
-// stub of which less was kept nothing can be said. It resets r.
-func (r *Result) Decode(iface dcerpc.UUID, opnum uint16, stub []byte, length int, big bool) {
-	*r = Result{}
-	if find(&iface, opnum) == nil || len(stub) != length {
-		return
+// ResultOf gives the return value of an operation whose arguments are read, or
+// that Enumerates knows. Tail is the long at the end of its response's stub.
+func ResultOf(iface dcerpc.UUID, opnum uint16, tail uint32) Result {
+	i := place(&iface)
+	if i < 0 {
+		return Result{}
 	}
-	end := len(stub) &^ 3
-	if end < 4 {
-		return
+	if _, lists := Enumerates(iface, opnum); !lists && find(&iface, opnum) == nil {
+		return Result{}
 	}
-	r.HasStatus = true
-	if big {
-		r.Status = binary.BigEndian.Uint32(stub[end-4:])
-	} else {
-		r.Status = binary.LittleEndian.Uint32(stub[end-4:])
+	r := Result{HasStatus: true, Status: tail, Failed: tail != 0}
+	if interfaces[i].severe {
+		r.Failed = int32(tail) < 0
 	}
-	r.Failed = r.Status != 0
-	if interfaces[place(&iface)].severe {
-		r.Failed = int32(r.Status) < 0
-	}
+	return r
 }

@@ -586,26 +586,23 @@ func TestTheWorseOfTwoPaths(t *testing.T) {
 func TestResults(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name   string
-		iface  dcerpc.UUID
-		opnum  uint16
-		stub   []byte
-		length int
-		big    bool
-		want   Result
+		name  string
+		iface dcerpc.UUID
+		opnum uint16
+		tail  uint32
+		want  Result
 	}{
-		{"an NTSTATUS that is a success", netlogon, 26, append(make([]byte, 16), 0x05, 0x01, 0, 0), 20, false, Result{true, 0x105, false}},
-		{"an NTSTATUS", netlogon, 26, append(make([]byte, 16), 0x22, 0, 0, 0xc0), 20, false, Result{true, 0xc0000022, true}},
-		{"an HRESULT that is a success", tasks, 1, []byte{0x00, 0x13, 0x04, 0x00}, 4, false, Result{true, 0x41300, false}},
-		{"a Win32 error, big-endian", spoolss, 62, []byte{0, 0, 0, 5}, 4, true, Result{true, 5, true}},
-		{"success", efs, 0, make([]byte, 24), 24, false, Result{true, 0, false}},
-		{"less was kept", efs, 0, make([]byte, 24), 28, false, Result{}},
-		{"nothing was kept", efs, 0, nil, 0, false, Result{}},
-		{"not of these", samr, 0, make([]byte, 24), 24, false, Result{}},
+		{"an NTSTATUS that is a success", netlogon, 26, 0x105, Result{true, 0x105, false}},
+		{"an NTSTATUS", netlogon, 26, 0xc0000022, Result{true, 0xc0000022, true}},
+		{"an HRESULT that is a success", tasks, 1, 0x41300, Result{true, 0x41300, false}},
+		{"a Win32 error", spoolss, 62, 5, Result{true, 5, true}},
+		{"success", efs, 0, 0, Result{true, 0, false}},
+		{"a list of which there is more", samr, 13, 0x105, Result{true, 0x105, false}},
+		{"a list that is refused", samr, 13, 0xc0000022, Result{true, 0xc0000022, true}},
+		{"an operation of which nothing is read", samr, 0, 0, Result{}},
+		{"an interface of which nothing is read", dcerpc.KMS, 0, 0, Result{}},
 	} {
-		r := Result{true, 9, true}
-		r.Decode(c.iface, c.opnum, c.stub, c.length, c.big)
-		if r != c.want {
+		if r := ResultOf(c.iface, c.opnum, c.tail); r != c.want {
 			t.Errorf("%s: %+v", c.name, r)
 		}
 	}
