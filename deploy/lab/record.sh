@@ -74,7 +74,7 @@ dc_without_ntlm() { [[ -n $dc_mode ]] || dc_open; dc_in 'ntlm auth = disabled'; 
 old_up() { [[ -n $(ip netns pids "$lab_tag-old") ]] || old_start; }
 
 # Something to send in the client's folder.
-upload() { head -c "$1" < <(seq 100000) >"$dir/work/upload.txt"; }
+upload() { head -c "$1" < <(seq 100000) >"$dir/home/upload.txt"; }
 small_file() { upload 2000; }
 file() { upload 40000; }
 large_file() { upload 70000; }
@@ -104,8 +104,8 @@ record() {
 	member) host=mem ;;
 	*) die "$1: no client ${client[$1]}" ;;
 	esac
-	rm -rf "$dir/ccache" "$dir/work"
-	mkdir "$dir/work"
+	rm -rf "$dir/ccache" "$dir/home"
+	mkdir "$dir/home"
 	for f in ${before[$1]-dc_open}; do "$f"; done
 	: >"$dir/tcpdump.log"
 	# -Z root: the file lies where only root may write.
@@ -116,7 +116,7 @@ record() {
 		grep -q 'listening on' "$dir/tcpdump.log" && break
 		sleep 0.1
 	done
-	(cd "$dir/work" && PATH=$here:$PATH as "$host" timeout -k 2 60 bash -c "${command[$1]}") </dev/null >>"$log" 2>&1 || true
+	(cd "$dir/home" && PATH=$here:$PATH as "$host" timeout -k 2 60 bash -c "${command[$1]}") </dev/null >>"$log" 2>&1 || true
 	sleep 1
 	kill -INT "$recorder" 2>/dev/null || true
 	wait "$recorder" 2>/dev/null || true
