@@ -292,6 +292,7 @@ func (m *message) addPDU(e *decode.PDU) {
 
 func (m *message) addDatagramPDU(p *ncadg.PDU) {
 	m.PDU = p.Type.String()
+	m.Software = newDatagramSoftware(&p.Header)
 	m.CallID = &p.Seq
 	m.Activity = p.Activity.String()
 	m.Interface = newInterface(p.Interface)

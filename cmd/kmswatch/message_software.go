@@ -2,11 +2,13 @@ package main
 
 import (
 	"kmswatch/decode"
+	"kmswatch/decode/dcerpc"
+	"kmswatch/decode/ncadg"
 	"kmswatch/decode/software"
 )
 
 // softwareMessage is what a bind with its answer shows of the programs at both
-// ends.
+// ends, or a datagram of the one that sent it.
 type softwareMessage struct {
 	Client *programMessage `json:"client,omitempty"`
 	Server *programMessage `json:"server,omitempty"`
@@ -34,4 +36,18 @@ func newSoftwareMessage(e *decode.Bind) *softwareMessage {
 		return nil
 	}
 	return m
+}
+
+// newDatagramSoftware is nil for the types that have no fingerprint.
+func newDatagramSoftware(h *ncadg.Header) *softwareMessage {
+	f := software.Datagram(h)
+	if !f.Known() {
+		return nil
+	}
+	p := &programMessage{Fingerprint: f.Hash(), Text: f.Text()}
+	p.Name, p.Confidence = software.DatagramName(h)
+	if h.Type == dcerpc.TypeRequest {
+		return &softwareMessage{Client: p}
+	}
+	return &softwareMessage{Server: p}
 }

@@ -56,12 +56,20 @@ func newSPNEGOMessage(t *spnego.Token) *spnegoMessage {
 		m.State = t.State.String()
 	}
 	if t.Mech.Mechanism != 0 {
-		m.Mechanism = t.Mech.Mechanism.String()
+		m.Mechanism = mechanismText(t.Mech)
 	}
 	for _, x := range t.Mechs {
-		m.Mechanisms = append(m.Mechanisms, x.Mechanism.String())
+		m.Mechanisms = append(m.Mechanisms, mechanismText(x))
 	}
 	return m
+}
+
+// mechanismText is the object identifier of a mechanism that has no name here.
+func mechanismText(m spnego.Mech) string {
+	if m.Mechanism == spnego.Other {
+		return spnego.OIDText(m.OID)
+	}
+	return m.Mechanism.String()
 }
 
 type netlogonMessage struct {

@@ -186,14 +186,6 @@ func Head(b []byte) (e Element, total int, v Verdict) {
 	return e, total, Whole
 }
 
-// Length reads how long the element at the start of b is, for framing a stream
-// of them. header is 0 as long as it is not known, and total is then the least
-// number of bytes to ask again with. See Head.
-func Length(b []byte) (header, total int, v Verdict) {
-	e, total, v := Head(b)
-	return e.Header, total, v
-}
-
 // Reader walks elements that stand one behind the other. The zero value is at
 // the end of nothing. It never writes to the bytes.
 type Reader struct {

@@ -56,9 +56,6 @@ func (f *Fingerprint) Hash() string {
 	return hex.EncodeToString(f.hash[:])
 }
 
-// AppendText appends the text.
-func (f *Fingerprint) AppendText(b []byte) []byte { return append(b, f.text[:f.n]...) }
-
 // AppendHash appends the hash.
 func (f *Fingerprint) AppendHash(b []byte) []byte {
 	if f.n == 0 {

@@ -86,7 +86,7 @@ func TestTexts(t *testing.T) {
 		if client.Known() != (len(client.Hash()) == 2*hashSize) || client.Known() != (c.client != "") {
 			t.Errorf("%q: hash %q", client.Text(), client.Hash())
 		}
-		if string(client.AppendText(nil)) != client.Text() || string(server.AppendHash(nil)) != server.Hash() {
+		if string(server.AppendHash(nil)) != server.Hash() {
 			t.Error("appended otherwise than told")
 		}
 	}
