@@ -51,6 +51,10 @@ fuzz: ## Run every fuzz target for TIME=1m
 generate: ## Make the generated files anew
 	$(GO) generate ./...
 
+.PHONY: profile
+profile: ## Take the profile that the compiler lays the code out by
+	$(GO) test -trimpath -run '^$$' -bench Replay -benchtime 10s -cpu 1 -cpuprofile cmd/kmswatch/default.pgo -o bin/kmswatch.test ./cmd/kmswatch
+
 .PHONY: golden
 golden: ## Rewrite the golden files of failing cases; review the diff
 	$(GO) test ./decode ./alerts/ocsf ./alerts/rules ./cmd/kmswatch -run 'Golden|Scripts' -update
