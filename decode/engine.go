@@ -33,6 +33,10 @@ type Config struct {
 	IdleTCP int64 // nanoseconds without a frame after which a TCP flow ends; 10 minutes
 	IdleUDP int64 // the same for UDP, and how long a DNS query waits; 30 seconds
 
+	// Steer is told, from goroutines of the Engine's and from that of Feed, what
+	// it may let go and what it should let pass; nil for a source that cannot.
+	Steer capture.Steerer
+
 	Seed uint64 // of hashes that an attacker must not foresee; events do not depend on it
 }
 
@@ -139,6 +143,7 @@ func New(cfg Config, h Handler) *Engine {
 	for _, p := range serverPorts {
 		e.ports.add(p)
 	}
+	e.mapped.steer = cfg.Steer
 	limits := newLimits(&e.cfg)
 	scratches := make([]*scratch, min(cfg.Workers, shards))
 	for i := range scratches {

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"net/netip"
 
+	"kmswatch/capture"
 	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
@@ -58,6 +59,7 @@ type limits struct {
 	weight           int // bytes of a shard's flows beyond what every flow holds
 	idleTCP, idleUDP int64
 	messages         bool
+	steer            capture.Steerer // nil: none
 	seed             maphash.Seed
 }
 
@@ -81,6 +83,7 @@ func newLimits(c *Config) *limits {
 		idleTCP:  c.IdleTCP,
 		idleUDP:  c.IdleUDP,
 		messages: c.Messages,
+		steer:    c.Steer,
 		seed:     seed,
 	}
 }
@@ -138,6 +141,8 @@ type flow struct {
 	heavy   bool         // it ever had a weight
 	frames  [2]uint64    // by direction
 	bytes   [2]uint64
+	told    uint64 // bytes of both directions when it last told something
+	ignored bool   // the source was asked to let it go
 }
 
 // scratch is where events and messages are made: each is overwritten by the next
@@ -326,6 +331,9 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		s.remove(f)
 		s.ended.add(hash, s.time)
 		return
+	}
+	if s.limits.steer != nil {
+		s.steer(f)
 	}
 	if len(p.Payload) > 0 && (f.assoc != nil || f.smb != nil || f.ldap != nil || len(f.queries)+len(f.asked) > 0) || f.weight != 0 {
 		s.weigh(f)
@@ -552,6 +560,9 @@ func (s *shard) Gap(dir stream.Dir, n int64) {
 func (s *shard) emit(e Event, dir stream.Dir) {
 	f := s.cur
 	f.known = true
+	if s.limits.steer != nil {
+		s.attend(f)
+	}
 	q := f.Quality
 	if f.Proto == tcp {
 		q = q&(Cut|BytesMissing) | quality(&f.conn)
