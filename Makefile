@@ -29,6 +29,10 @@ bin/kmswatch bin/trafficgen:
 test: ## Run every test, race detector on
 	.ci/test
 
+.PHONY: kafka
+kafka: ## Fetch the Kafka brokers that tests run, once, into the cache
+	.ci/kafka
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these: run make fmt"; exit 1; }
