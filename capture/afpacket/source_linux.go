@@ -21,10 +21,14 @@ type Options struct {
 	Promiscuous bool   // take also what is sent to others; undone when the source is closed
 	Rings       int    // rings that the kernel spreads the flows over, each flow on one; 1
 
-	BlockSize    int           // bytes that the kernel hands over at once, a power of two from a page up; 1 MiB
-	Blocks       int           // blocks a ring; 64
-	BlockTimeout time.Duration // after which a block is handed over though not full; 10 ms
-	Wait         time.Duration // after which Read returns without a frame; 100 ms
+	// Frames lie in blocks, which the kernel hands over one by one, when they are
+	// full or BlockTimeout has passed. What fits no block is cut, and all is dropped
+	// where nobody reads for so long that all blocks are handed over.
+	BlockSize    int           // bytes, a power of two from a page up; 256 KiB
+	Blocks       int           // of a ring; 256
+	BlockTimeout time.Duration // whole milliseconds; 20 ms
+
+	Wait time.Duration // after which Read returns without a frame; 100 ms
 
 	// Filter decides in the kernel which frames come, and how much of them. Nil
 	// lets all come.
@@ -50,9 +54,9 @@ const (
 
 func (o *Options) setDefaults() error {
 	o.Rings = cmp.Or(o.Rings, 1)
-	o.BlockSize = cmp.Or(o.BlockSize, 1<<20)
-	o.Blocks = cmp.Or(o.Blocks, 64)
-	o.BlockTimeout = cmp.Or(o.BlockTimeout, 10*time.Millisecond)
+	o.BlockSize = cmp.Or(o.BlockSize, 256<<10)
+	o.Blocks = cmp.Or(o.Blocks, 256)
+	o.BlockTimeout = cmp.Or(o.BlockTimeout, 20*time.Millisecond)
 	o.Wait = cmp.Or(o.Wait, 100*time.Millisecond)
 	switch {
 	case o.Rings < 1 || o.Rings > maxRings:

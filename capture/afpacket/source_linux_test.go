@@ -18,9 +18,9 @@ import (
 	"kmswatch/capture/pcapfile"
 )
 
-// small is a ring that costs a test little memory.
+// small is a ring that costs a test less memory than the default, and time.
 func small(name string) afpacket.Options {
-	return afpacket.Options{Interface: name, BlockSize: 256 << 10, Blocks: 16, BlockTimeout: time.Millisecond}
+	return afpacket.Options{Interface: name, Blocks: 128, BlockTimeout: 10 * time.Millisecond}
 }
 
 // open opens a source in a namespace and closes it at the end of the test.
@@ -508,7 +508,7 @@ func TestOpenRefuses(t *testing.T) {
 		{afpacket.Options{Interface: "a-name-too-long-for-linux"}, "interface a-name-too-long-for-linux: no name of an interface: invalid argument"},
 		{afpacket.Options{Interface: "left", Rings: -1}, "-1 rings: want 1 to 64"},
 		{afpacket.Options{Interface: "left", BlockSize: 5000}, "block of 5000 bytes: want a power of two from 4096 up"},
-		{afpacket.Options{Interface: "left", Blocks: 1 << 40}, "1099511627776 blocks of 1048576 bytes in each of 1 rings: want 2 blocks at least and 4294967296 bytes at most"},
+		{afpacket.Options{Interface: "left", Blocks: 1 << 40}, "1099511627776 blocks of 262144 bytes in each of 1 rings: want 2 blocks at least and 4294967296 bytes at most"},
 		{afpacket.Options{Interface: "left", BlockTimeout: 1}, "block timeout 1ns: want 1ms to 10s"},
 	} {
 		var err error
@@ -563,7 +563,7 @@ func TestReadAllocatesNothing(t *testing.T) {
 	frames := make([]capture.Frame, 16)
 	got := 0
 	out.Send(t, sent...)
-	time.Sleep(20 * time.Millisecond) // the block is handed over
+	time.Sleep(100 * time.Millisecond) // the block is handed over
 	if n := testing.AllocsPerRun(10, func() {
 		n, err := s.Read(frames)
 		if err != nil {

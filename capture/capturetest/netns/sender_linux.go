@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,8 +16,8 @@ type Sender struct {
 	cpu int
 }
 
-// Sender gives a sender for an interface of the namespace, closed at the end of
-// the test. All that it sends it sends from one CPU, the first that the process
+// Sender gives a sender for an interface of the namespace, which must be up and
+// soon have a carrier. It is closed at the end of the test. All that it sends it sends from one CPU, the first that the process
 // may use, as a veth pair would otherwise not keep the order.
 func (s *Space) Sender(t testing.TB, name string) *Sender {
 	t.Helper()
@@ -27,6 +28,11 @@ func (s *Space) Sender(t testing.TB, name string) *Sender {
 		t.Fatalf("send on %s: %v", name, err)
 	}
 	t.Cleanup(func() { unix.Close(out.fd) })
+	if err := awaitCarrier(out.fd, name); err != nil {
+		t.Fatalf("send on %s: %v", name, err)
+	}
+	// The kernel still holds its lock while it makes the interface ready to send.
+	s.IP(t, "link", "set", name, "up")
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
 		t.Fatal(err)
@@ -54,6 +60,24 @@ func openSender(name string) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// awaitCarrier waits until an interface has a carrier. Until then the kernel drops
+// what is sent, without a word.
+func awaitCarrier(fd int, name string) error {
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, ifr); err != nil {
+			return err
+		}
+		if ifr.Uint16()&unix.IFF_RUNNING != 0 {
+			return nil
+		}
+	}
+	return errors.New("no carrier")
 }
 
 // Send sends the frames in their order.
