@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -108,17 +109,20 @@ func BenchmarkTcpdump(b *testing.B) {
 				time.Sleep(time.Second)
 				_ = c.Process.Signal(unix.SIGINT)
 				took += time.Since(begin)
-				var captured, lost int
 				for said.Scan() {
-					_, _ = fmt.Sscanf(said.Text(), "%d packets captured", &captured)
-					_, _ = fmt.Sscanf(said.Text(), "%d packets dropped by kernel", &lost)
+					number, what, _ := strings.Cut(said.Text(), " ")
+					n, _ := strconv.Atoi(number)
+					switch what {
+					case "packets captured":
+						frames += n
+					case "packets dropped by kernel":
+						dropped += n
+					}
 				}
 				if err := c.Wait(); err != nil {
 					b.Fatal(err)
 				}
 				cpu += c.ProcessState.UserTime() + c.ProcessState.SystemTime()
-				frames += captured
-				dropped += lost
 			}
 			b.ReportMetric(float64(frames)/took.Seconds(), "frames/s")
 			b.ReportMetric(float64(cpu.Nanoseconds())/float64(max(frames, 1)), "cpu-ns/frame")
