@@ -44,6 +44,21 @@ func (c Change) String() string {
 	}
 }
 
+// Link tells how the frames of an interface begin, for who makes a filter for it.
+func Link(name string) (capture.LinkType, error) {
+	l := links{fd: -1}
+	err := l.open()
+	defer l.close()
+	var f form
+	if err == nil {
+		_, f, err = l.find(name)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("interface %s: %w", name, err)
+	}
+	return f.link, nil
+}
+
 // links asks about interfaces, in the network namespace it was opened in, and
 // hears when one changes.
 type links struct{ fd int }

@@ -33,8 +33,8 @@ type Options struct {
 	// Filter decides in the kernel which frames come, and how much of them. Nil
 	// lets all come.
 	Filter Filter
-	// Notify is told when the interface changes, from within Open and Read. Nil is
-	// silence.
+	// Notify is told when the interface changes, from within Open and Read; it must
+	// not close the source. Nil is silence.
 	Notify func(Change)
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kmswatch/capture"
 	"kmswatch/capture/afpacket"
 	"kmswatch/capture/capturetest"
@@ -370,18 +372,49 @@ type changes struct{ all []string }
 
 func (c *changes) note(ch afpacket.Change) { c.all = append(c.all, ch.String()) }
 
-// await reads until the last that was told is want.
-func (c *changes) await(t testing.TB, s *afpacket.Source, want string) {
-	t.Helper()
+// until reads until the last that was told is want.
+func (c *changes) until(s *afpacket.Source, want string) error {
 	frames := make([]capture.Frame, 4)
 	for end := time.Now().Add(patience); len(c.all) == 0 || c.all[len(c.all)-1] != want; {
 		if time.Now().After(end) {
-			t.Fatalf("told %q, want %q", c.all, want)
+			return fmt.Errorf("told %q, want %q", c.all, want)
 		}
 		if n, err := s.Read(frames); err != nil || n > 0 {
-			t.Fatalf("Read gives %d, %v", n, err)
+			return fmt.Errorf("Read gives %d, %v, first %x", n, err, frames[0].Data)
 		}
 	}
+	return nil
+}
+
+func (c *changes) await(t testing.TB, s *afpacket.Source, want string) {
+	t.Helper()
+	if err := c.until(s, want); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitIn is await with Read on a thread in a namespace, where rings that must be
+// made anew are made, with no rights if so wanted.
+func (c *changes) awaitIn(t testing.TB, in *netns.Space, rights bool, s *afpacket.Source, want string) {
+	t.Helper()
+	var err error
+	in.Do(func() {
+		if !rights {
+			err = dropRights()
+		}
+		if err == nil {
+			err = c.until(s, want)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dropRights takes all capabilities from this thread.
+func dropRights() error {
+	var none [2]unix.CapUserData
+	return unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0])
 }
 
 // carrier waits until an interface has one, which the kernel takes its time for.
@@ -437,18 +470,8 @@ func TestAnInterfaceMayGoDownAndUpAndAway(t *testing.T) {
 
 			b.IP(t, "link", "del", "other")
 			told.await(t, s, "interface right: is gone")
-			// Rings that must be made anew are made in the namespace that Read runs in.
 			netns.Veth(t, a, "left", b, "right", 1500)
-			b.Do(func() {
-				frames := make([]capture.Frame, 1)
-				for end := time.Now().Add(patience); told.all[len(told.all)-1] == "interface right: is gone" && time.Now().Before(end); {
-					if n, err := s.Read(frames); n != 0 || err != nil {
-						t.Errorf("Read gives %d, %v", n, err)
-						return
-					}
-				}
-			})
-			told.await(t, s, "interface right: is up")
+			told.awaitIn(t, b, true, s, "interface right: is up")
 			flows()
 			if !strings.Contains(b.Run(t, "ip", "-d", "link", "show", "dev", "right"), "promiscuity 1 ") {
 				t.Error("promiscuous mode is not set again")
@@ -462,6 +485,55 @@ func TestAnInterfaceMayGoDownAndUpAndAway(t *testing.T) {
 				t.Errorf("counted %+v", st)
 			}
 		})
+	}
+}
+
+// A sensor that gave up its rights must see an interface that comes back.
+func TestAnInterfaceThatComesBackIsBoundWithoutRights(t *testing.T) {
+	a, b := pair(t, 1500)
+	carrier(t, b, "right")
+	var told changes
+	opts := small("right")
+	opts.Promiscuous, opts.Notify = true, told.note
+	s := open(t, b, opts)
+	b.IP(t, "link", "del", "right")
+	told.await(t, s, "interface right: is gone")
+	netns.Veth(t, a, "left", b, "right", 1500)
+	carrier(t, b, "right")
+	told.awaitIn(t, b, false, s, "interface right: is up")
+	frame := ethernet("\x08\x00", 50)
+	a.Sender(t, "left").Send(t, frame)
+	same(t, collect(t, s, 1), [][]byte{frame})
+	if !strings.Contains(b.Run(t, "ip", "-d", "link", "show", "dev", "right"), "promiscuity 1 ") {
+		t.Error("promiscuous mode is not set again")
+	}
+
+	// Rings of a fanout group cannot be bound again: that they cannot be made anew is
+	// told once.
+	opts.Rings = 2
+	told = changes{}
+	s = open(t, b, opts)
+	b.IP(t, "link", "del", "right")
+	told.await(t, s, "interface right: is gone")
+	netns.Veth(t, a, "left", b, "right", 1500)
+	told.awaitIn(t, b, false, s, "interface right: is back and cannot be opened: packet socket: operation not permitted")
+	quiet(t, s)
+	told.awaitIn(t, b, true, s, "interface right: is up")
+	if n := strings.Count(strings.Join(told.all, "\n"), "cannot"); n != 1 {
+		t.Errorf("told %q", told.all)
+	}
+}
+
+func TestOpenNeedsRights(t *testing.T) {
+	in := netns.New(t)
+	var err error
+	in.Do(func() {
+		if err = dropRights(); err == nil {
+			_, err = afpacket.Open(small("lo"))
+		}
+	})
+	if !errors.Is(err, os.ErrPermission) || err.Error() != "interface lo: packet socket: operation not permitted" {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -495,6 +567,16 @@ func TestRawInterfaces(t *testing.T) {
 	if got[0].Link != capture.LinkRaw {
 		t.Errorf("link is %d", got[0].Link)
 	}
+	in.Do(func() {
+		for name, want := range map[string]capture.LinkType{"tun0": capture.LinkRaw, "lo": capture.LinkEthernet} {
+			if link, err := afpacket.Link(name); err != nil || link != want {
+				t.Errorf("the link of %s is %d, %v; want %d", name, link, err, want)
+			}
+		}
+		if _, err := afpacket.Link("nowhere"); err == nil || err.Error() != "interface nowhere: no such device" {
+			t.Errorf("of an interface that is not there: %v", err)
+		}
+	})
 }
 
 func TestOpenRefuses(t *testing.T) {
