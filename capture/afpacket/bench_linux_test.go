@@ -44,9 +44,9 @@ func lookInto(f *capture.Frame) (sum int) {
 // of its own, and tells the frames that came a second, what one costs the reader,
 // and the share that found the ring full.
 func BenchmarkRead(b *testing.B) {
-	for _, size := range []int{64, 300, 1500} {
+	for _, size := range []int{64, 300, 1500, mixed} {
 		for _, rings := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%d bytes, %d rings", size, rings), func(b *testing.B) {
+			b.Run(fmt.Sprint(sizeName(size), ", ", rings, " rings"), func(b *testing.B) {
 				left, right := pair(b, 1500)
 				s := open(b, right, afpacket.Options{Interface: "right", Rings: rings})
 				stop := flood(b, left, size)
@@ -80,14 +80,63 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
+// BenchmarkCatchUp takes the frames of a ring that is nearly full, whose memory is
+// in no cache any more.
+func BenchmarkCatchUp(b *testing.B) {
+	for _, size := range []int{64, 300, 1500, mixed} {
+		b.Run(sizeName(size), func(b *testing.B) {
+			left, right := pair(b, 1500)
+			s := open(b, right, afpacket.Options{Interface: "right", BlockTimeout: time.Second})
+			out := left.Sender(b, "left")
+			sent := floodFrames(size)
+			frames := make([]capture.Frame, 256)
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			var cpu time.Duration
+			got, sum := 0, 0
+			for b.Loop() {
+				const fill = 40 << 20
+				bytes := 0
+				for _, f := range sent {
+					bytes += len(f) + 96
+				}
+				if _, err := out.Flood(sent, func(n int) bool { return n < fill/bytes*len(sent) }); err != nil {
+					b.Fatal(err)
+				}
+				for {
+					before := cpuTime(b)
+					n, err := s.Read(frames)
+					if err != nil {
+						b.Fatal(err)
+					}
+					for i := range frames[:n] {
+						sum += lookInto(&frames[i])
+					}
+					if n == 0 {
+						break
+					}
+					cpu += cpuTime(b) - before
+					got += n
+				}
+			}
+			b.ReportMetric(float64(cpu.Nanoseconds())/float64(max(got, 1)), "cpu-ns/frame")
+			b.ReportMetric(100*float64(s.Stats().Dropped)/float64(got), "%dropped")
+			b.ReportMetric(0, "ns/op")
+			if sum == 0 {
+				b.Error("nothing was looked into")
+			}
+		})
+	}
+}
+
 // BenchmarkTcpdump is what tcpdump does with the same flood: the CPU that it takes
 // for each frame to write all of them to nowhere.
 func BenchmarkTcpdump(b *testing.B) {
 	if _, err := exec.LookPath("tcpdump"); err != nil {
 		b.Skip("tcpdump is not installed")
 	}
-	for _, size := range []int{64, 300, 1500} {
-		b.Run(fmt.Sprintf("%d bytes", size), func(b *testing.B) {
+	for _, size := range []int{64, 300, 1500, mixed} {
+		b.Run(sizeName(size), func(b *testing.B) {
 			left, right := pair(b, 1500)
 			stop := flood(b, left, size)
 			defer stop()
@@ -132,13 +181,19 @@ func BenchmarkTcpdump(b *testing.B) {
 	}
 }
 
+// mixed stands for frames of all sizes up to that of a full frame.
+const mixed = 0
+
+func sizeName(size int) string {
+	if size == mixed {
+		return "mixed sizes"
+	}
+	return fmt.Sprint(size, " bytes")
+}
+
 // flood sends UDP frames of a size, of 256 flows, until it is stopped.
 func flood(b *testing.B, in *netns.Space, size int) (stop func()) {
-	var frames [][]byte
-	for i := range 256 {
-		f := udp(1, 2, uint16(1000+i), 443, uint32(i))
-		frames = append(frames, append(f, make([]byte, max(0, size-len(f)))...))
-	}
+	frames := floodFrames(size)
 	out := in.Sender(b, "left")
 	var stopped atomic.Bool
 	done := make(chan error, 1)
@@ -152,4 +207,16 @@ func flood(b *testing.B, in *netns.Space, size int) (stop func()) {
 			b.Error(err)
 		}
 	}
+}
+
+func floodFrames(size int) (frames [][]byte) {
+	for i := range 256 {
+		f := udp(1, 2, uint16(1000+i), 443, uint32(i))
+		n := size
+		if size == mixed {
+			n = 64 + i*i*7919%1437 // no stride that the processor could foresee
+		}
+		frames = append(frames, append(f, make([]byte, max(0, n-len(f)))...))
+	}
+	return frames
 }

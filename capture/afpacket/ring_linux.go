@@ -132,6 +132,13 @@ func (r *ring) bind(index int) error {
 	if err := r.letNothingIn(); err != nil {
 		return err
 	}
+	ignore := 0
+	if r.twice {
+		ignore = 1
+	}
+	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, ignore); err != nil {
+		return fmt.Errorf("see frames of the loopback once: %w", err)
+	}
 	const allProtocols = unix.ETH_P_ALL<<8 | unix.ETH_P_ALL>>8 // in network byte order, as everywhere in sockaddr_ll
 	if err := unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: allProtocols, Ifindex: index}); err != nil {
 		return fmt.Errorf("bind: %w", err)
@@ -146,6 +153,9 @@ func (r *ring) join(group int, first bool) (int, error) {
 	how := unix.PACKET_FANOUT_HASH
 	if first {
 		how |= unix.PACKET_FANOUT_FLAG_UNIQUEID
+	}
+	if r.twice {
+		how |= unix.PACKET_FANOUT_FLAG_IGNORE_OUTGOING
 	}
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_FANOUT, how<<16|group); err != nil {
 		return 0, fmt.Errorf("fanout: %w", err)
@@ -236,16 +246,16 @@ func (r *ring) begin() {
 	r.left = h.Num_pkts
 	r.end = at + min(int(h.Blk_len), r.size)
 	r.warm = at
-	r.to(at + int(h.Offset_to_first_pkt))
+	r.to(at+int(h.Offset_to_first_pkt), at+blockData)
 }
 
-// to goes to a frame. One that does not lie in its block ends the block.
-func (r *ring) to(at int) {
+// to goes to a frame, which lies behind what was before it and in its block. One
+// that does not ends the block.
+func (r *ring) to(at, least int) {
 	if r.left == 0 {
 		return
 	}
-	start := int((r.next-1)%uint64(len(r.mem)/r.size)) * r.size
-	if at < start+blockData || at+packetData > r.end || at&7 != 0 {
+	if at < least || at+packetData > r.end || at&7 != 0 {
 		r.wrong += uint64(r.left)
 		r.left = 0
 		return
@@ -259,7 +269,9 @@ func (r *ring) to(at int) {
 }
 
 // touch reads from each line of memory ahead, in order: frames are walked by the
-// length of the one before, which the processor cannot foresee.
+// length of the one before, which the processor cannot foresee. With a full ring
+// of frames of mixed sizes to catch up with, one was measured to cost 87 ns
+// instead of 177.
 func (r *ring) touch() {
 	to := min(r.end, r.at+touchAhead)
 	sum := r.sum
@@ -282,13 +294,13 @@ func (r *ring) take(f *capture.Frame) bool {
 	status, tci, tpid := h.Status, h.Hv1.Vlan_tci, h.Hv1.Vlan_tpid
 	outgoing := r.mem[at+packetType] == unix.PACKET_OUTGOING
 	r.left--
-	r.to(at + int(h.Next_offset))
+	r.to(at+int(h.Next_offset), at+packetData)
 	if !ok {
 		r.wrong++
 		return false
 	}
 	if outgoing && r.twice {
-		return false
+		return false // before Linux 5.11 a fanout group gets it all the same
 	}
 	if status&unix.TP_STATUS_VLAN_VALID != 0 && length >= macAddresses && from-vlanTag >= at+packetData && r.link == capture.LinkEthernet {
 		from -= vlanTag

@@ -244,6 +244,9 @@ func TestLoopbackGivesEachFrameOnce(t *testing.T) {
 			same(t, got, sent)
 		}
 		quiet(t, s)
+		if n := s.KernelFrames(); n != len(sent) {
+			t.Errorf("%d frames took room in the rings, %d were sent", n, len(sent))
+		}
 	}
 }
 
