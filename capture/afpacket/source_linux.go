@@ -28,7 +28,7 @@ type Options struct {
 	Blocks       int           // of a ring; 256
 	BlockTimeout time.Duration // whole milliseconds; 20 ms
 
-	Wait time.Duration // after which Read returns without a frame; 100 ms
+	Wait time.Duration // after which Read returns without a frame, whole milliseconds; 100 ms
 
 	// Filter decides in the kernel which frames come, and how much of them. Nil
 	// lets all come.
@@ -73,8 +73,8 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-// Source captures from one interface. Read is for one goroutine, everything else
-// for any.
+// Source captures from one interface. It is a capture.Source and, for its filter,
+// a capture.Steerer. Read is for one goroutine, everything else for any.
 type Source struct {
 	opts Options
 
@@ -212,8 +212,11 @@ func (s *Source) Read(frames []capture.Frame) (int, error) {
 
 // wait returns when a ring may have frames, or after the time to wait.
 func (s *Source) wait() error {
-	n, err := unix.Poll(s.poll, int((s.opts.Wait+time.Millisecond-1)/time.Millisecond))
-	if err != nil && err != unix.EINTR {
+	n, err := unix.Poll(s.poll, int(s.opts.Wait/time.Millisecond))
+	for err == unix.EINTR {
+		n, err = unix.Poll(s.poll, int(s.opts.Wait/time.Millisecond))
+	}
+	if err != nil {
 		return fmt.Errorf("interface %s: poll: %w", s.opts.Interface, err)
 	}
 	if s.closed.Load() {
@@ -320,8 +323,7 @@ func (s *Source) countDrops() {
 // errNoFilter is what a source without a filter answers who steers it.
 var errNoFilter = errors.New("no filter to steer")
 
-// Watch passes what the decoder learnt on to the filter, as Ignore and WatchPort
-// do.
+// Watch meets capture.Steerer: it is for the filter.
 func (s *Source) Watch(k capture.FlowKey) error {
 	if s.opts.Filter == nil {
 		return errNoFilter
@@ -329,6 +331,7 @@ func (s *Source) Watch(k capture.FlowKey) error {
 	return s.opts.Filter.Watch(k)
 }
 
+// Ignore meets capture.Steerer: it is for the filter.
 func (s *Source) Ignore(k capture.FlowKey) error {
 	if s.opts.Filter == nil {
 		return errNoFilter
@@ -336,6 +339,7 @@ func (s *Source) Ignore(k capture.FlowKey) error {
 	return s.opts.Filter.Ignore(k)
 }
 
+// WatchPort meets capture.Steerer: it is for the filter.
 func (s *Source) WatchPort(proto uint8, port uint16) error {
 	if s.opts.Filter == nil {
 		return errNoFilter
