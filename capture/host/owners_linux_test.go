@@ -160,8 +160,7 @@ func TestOwnersOfOthersAndOfThoseThatAreGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		c = exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), listenEnv+"=1")
+		c = role("listen")
 		c.ExtraFiles = []*os.File{w}
 		in.Do(func() { err = c.Start() })
 		w.Close()
@@ -217,21 +216,103 @@ func TestOwnersOfOthersAndOfThoseThatAreGone(t *testing.T) {
 	}
 }
 
-// TestMain is also the other process of a test.
+// TestMain is also the other processes of tests.
 func TestMain(m *testing.M) {
-	if os.Getenv(listenEnv) == "" {
+	switch os.Getenv(roleEnv) {
+	case "":
 		os.Exit(m.Run())
+	case "listen":
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			os.Exit(1)
+		}
+		fmt.Fprintln(os.NewFile(3, "answer"), l.Addr())
+		select {}
+	case "answer":
+		o, err := OpenOwners()
+		if err == nil {
+			err = ServeRemote(o)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		os.Exit(1)
-	}
-	fmt.Fprintln(os.NewFile(3, "answer"), l.Addr())
-	select {}
 }
 
-// listenEnv is set in the environment of a process that only listens.
-const listenEnv = "KMSWATCH_TEST_LISTEN"
+// roleEnv says what a process of the test is for.
+const roleEnv = "KMSWATCH_TEST_ROLE"
+
+// role makes a command of this test in a role.
+func role(name string) *exec.Cmd {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), roleEnv+"="+name)
+	c.Stderr = os.Stderr
+	return c
+}
+
+func TestAnotherProcessMayLook(t *testing.T) {
+	l, err := net.Listen("tcp", "[::]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r, err := StartRemote(role("answer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := addrPort(l.Addr()).Port()
+	for _, local := range []string{"127.0.0.1", "::1"} {
+		at := netip.AddrPortFrom(netip.MustParseAddr(local), port)
+		from := netip.AddrPortFrom(at.Addr(), 9)
+		if p, ok := r.Find(unix.IPPROTO_TCP, at, from); !ok || p != me(t) {
+			t.Errorf("%v: got %+v, %v, want %+v", at, p, ok, me(t))
+		}
+		for _, wrong := range []struct {
+			proto       uint8
+			local, from netip.AddrPort
+		}{{unix.IPPROTO_UDP, at, from}, {1, at, from}, {unix.IPPROTO_TCP, from, at}, {unix.IPPROTO_TCP, netip.AddrPort{}, at}} {
+			if p, ok := r.Find(wrong.proto, wrong.local, wrong.from); ok {
+				t.Errorf("%v: got %+v", wrong, p)
+			}
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if code := r.process.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the other process ended with %d", code)
+	}
+	if _, ok := r.Find(unix.IPPROTO_TCP, addrPort(l.Addr()), addrPort(l.Addr())); ok {
+		t.Error("found after Close")
+	}
+}
+
+// Where the other process is gone nothing waits and nothing is made up.
+func TestAnotherProcessMayEnd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r, err := StartRemote(role("answer"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	at := addrPort(l.Addr())
+	for {
+		// It may have got to know before it was killed.
+		if _, ok := r.Find(unix.IPPROTO_TCP, at, netip.AddrPortFrom(at.Addr(), 9)); !ok {
+			break
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestOwnerIsTheFirstProcessButInitLast(t *testing.T) {
 	proc := t.TempDir()
