@@ -3,8 +3,8 @@ package alerts
 import "kmswatch/alerts/zone"
 
 // Reconfigure has the evaluator go on with another configuration: c.Rules,
-// Settings, Zones, Inventory and Window take the place of those before, the rest
-// of c is not looked at. With an error, which is as that of New, nothing has
+// Settings, Zones, Inventory, Window and Sensor take the place of those before,
+// the rest of c is not looked at. With an error, which is as that of New, nothing has
 // changed. It is for between two events.
 //
 // What was learnt stays. A rule that was on and is on remembers what it saw;
@@ -32,7 +32,7 @@ func (v *Evaluator) Reconfigure(c Config) error {
 		return err
 	}
 	v.config.Rules, v.config.Settings, v.config.Window = c.Rules, c.Settings, c.Window
-	v.config.Zones, v.config.Inventory = c.Zones, c.Inventory
+	v.config.Zones, v.config.Inventory, v.config.Sensor = c.Zones, c.Inventory, c.Sensor
 	v.use(actives)
 
 	on := make(map[string]*active, len(v.rules))

@@ -27,7 +27,10 @@ var errReported = errors.New("reported")
 
 // run runs one command line and gives the exit code.
 func run(ctx context.Context, args []string, t terminal) int {
-	root := newRoot(t)
+	return execute(ctx, newRoot(t), args, t)
+}
+
+func execute(ctx context.Context, root *cobra.Command, args []string, t terminal) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
@@ -55,7 +58,8 @@ licensing keys and decrypts nothing.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  kmswatch replay dmz.pcap
-  kmswatch replay --config zones.yaml --format ndjson captures/ > alerts.ndjson`,
+  kmswatch replay --config zones.yaml --format ndjson captures/ > alerts.ndjson
+  kmswatch run --interface eth1 --config zones.yaml`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -76,7 +80,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(newReplay(t), newDecode(t), newCheck(t), newRules(t), newVersion(t))
+	root.AddCommand(newReplay(t), newRun(t, openSource), newDecode(t), newCheck(t), newRules(t), newVersion(t))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
