@@ -27,10 +27,12 @@ var errReported = errors.New("reported")
 
 // run runs one command line and gives the exit code.
 func run(ctx context.Context, args []string, t terminal) int {
-	return execute(ctx, newRoot(t), args, t)
+	return runOn(ctx, args, t, openSource)
 }
 
-func execute(ctx context.Context, root *cobra.Command, args []string, t terminal) int {
+// runOn is run on interfaces that open opens.
+func runOn(ctx context.Context, args []string, t terminal, open openFunc) int {
+	root := newRoot(t, open)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
@@ -47,7 +49,8 @@ func execute(ctx context.Context, root *cobra.Command, args []string, t terminal
 	return exitFailed
 }
 
-func newRoot(t terminal) *cobra.Command {
+// newRoot makes the command line; interfaces are opened by open.
+func newRoot(t terminal, open openFunc) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kmswatch",
 		Short: "Watch Windows volume activation and MS-RPC across security zones",
@@ -80,7 +83,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(newReplay(t), newRun(t, openSource), newDecode(t), newCheck(t), newRules(t), newVersion(t))
+	root.AddCommand(newReplay(t), newRun(t, open), newDecode(t), newCheck(t), newRules(t), newVersion(t))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

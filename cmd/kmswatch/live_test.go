@@ -5,19 +5,29 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"kmswatch/alerts"
+	"kmswatch/alerts/config"
 	"kmswatch/capture"
 	"kmswatch/capture/pcapfile"
+	"kmswatch/cmd/kmswatch/metrics"
+	"kmswatch/decode"
 )
 
 // pacedCapture is the variable by which the test binary knows that it is
 // kmswatch run, with interfaces on which the frames of a capture come again and
 // again.
 const pacedCapture = "KMSWATCH_TEST_PACED"
+
+// pacedHang is the variable by which their first Read but one never returns.
+const pacedHang = "KMSWATCH_TEST_HANG"
 
 // runPaced runs the command line with such interfaces.
 func runPaced(path string) int {
@@ -28,8 +38,20 @@ func runPaced(path string) int {
 			t.complain(err)
 			return exitFailed
 		}
-		open := func(string, *live) (capture.Source, error) { return newPaced(frames, 5*time.Millisecond, true), nil }
-		return execute(ctx, newRun(t, open), os.Args[1:], t)
+		open := func(string, *live) (capture.Source, error) {
+			if os.Getenv(pacedHang) != "" {
+				first := true
+				return sourceFunc(func([]capture.Frame) (int, error) {
+					if first {
+						first = false
+						return 0, nil
+					}
+					select {}
+				}), nil
+			}
+			return newPaced(frames, 5*time.Millisecond), nil
+		}
+		return runOn(ctx, os.Args[1:], t, open)
 	})
 }
 
@@ -56,19 +78,19 @@ func loadFrames(path string) ([]capture.Frame, error) {
 	}
 }
 
-// paced is a live source of the frames given: one each time, of now.
+// paced is a live source of the frames given: one each time, of now, and after a
+// silence from the beginning.
 type paced struct {
 	frames []capture.Frame
 	every  time.Duration
-	again  bool // from the beginning, else silence
 	next   int
 	mu     sync.Mutex
 	stats  capture.Stats
 	closed chan struct{}
 }
 
-func newPaced(frames []capture.Frame, every time.Duration, again bool) *paced {
-	return &paced{frames: frames, every: every, again: again, closed: make(chan struct{})}
+func newPaced(frames []capture.Frame, every time.Duration) *paced {
+	return &paced{frames: frames, every: every, closed: make(chan struct{})}
 }
 
 func (p *paced) Read(frames []capture.Frame) (int, error) {
@@ -82,9 +104,7 @@ func (p *paced) Read(frames []capture.Frame) (int, error) {
 	case <-time.After(wait):
 	}
 	if p.next == len(p.frames) {
-		if p.again {
-			p.next = 0
-		}
+		p.next = 0
 		return 0, nil
 	}
 	frames[0] = p.frames[p.next]
@@ -124,12 +144,20 @@ func newQueued(name string) *queued {
 // Read gives frames whose memory is spoilt by the next Read.
 func (q *queued) Read(frames []capture.Frame) (int, error) {
 	q.spoil()
-	select {
-	case <-q.closed:
-		return 0, os.ErrClosed
-	case err := <-q.fail:
-		return 0, err
-	case given := <-q.frames:
+	var given []capture.Frame
+	select { // frames before what fails after them
+	case given = <-q.frames:
+	default:
+		select {
+		case <-q.closed:
+			return 0, os.ErrClosed
+		case err := <-q.fail:
+			return 0, err
+		case given = <-q.frames:
+		case <-time.After(silence / 10):
+		}
+	}
+	if given != nil {
 		n := copy(frames, given)
 		if n < len(given) {
 			panic("queued: more frames at once than there is room for")
@@ -145,12 +173,13 @@ func (q *queued) Read(frames []capture.Frame) (int, error) {
 			f.Number = q.stats.Received
 		}
 		return n, nil
-	case <-time.After(silence / 10):
-		return 0, nil
 	}
+	return 0, nil
 }
 
 func (q *queued) spoil() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, f := range q.lent {
 		for i := range f.Data {
 			f.Data[i] = 0xa5
@@ -174,6 +203,38 @@ func (q *queued) drop(n uint64) {
 func (q *queued) Close() error {
 	q.once.Do(func() { q.spoil(); close(q.closed) })
 	return nil
+}
+
+// sourceFunc is a source that the test reads for.
+type sourceFunc func([]capture.Frame) (int, error)
+
+func (f sourceFunc) Read(frames []capture.Frame) (int, error) { return f(frames) }
+func (sourceFunc) Stats() capture.Stats                       { return capture.Stats{} }
+func (sourceFunc) Close() error                               { return nil }
+
+// testSensor is a sensor without a source, which writes nowhere; text gives what
+// its metrics say.
+func testSensor(t *testing.T, workers int) (s *sensor, text func() string) {
+	t.Helper()
+	conf := config.Default()
+	s = &sensor{
+		log: zerolog.Nop(), live: new(live), metrics: metrics.New("test", nil), manager: newManager(zerolog.Nop()),
+		now: time.Now, conf: conf, hosts: newInventory(conf), anomalies: make(map[metrics.Anomaly]uint64),
+		out: &output{to: io.Discard},
+	}
+	s.sink = liveSink("ndjson", s.out, false)
+	ac := alertsConfig(conf)
+	ac.Inventory, ac.Out = s.hosts, s.take
+	var err error
+	if s.eval, err = alerts.New(ac); err != nil {
+		t.Fatal(err)
+	}
+	s.engine = decode.New(decode.Config{Workers: workers}, s)
+	return s, func() string {
+		w := httptest.NewRecorder()
+		s.metrics.Handler(time.Now).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return w.Body.String()
+	}
 }
 
 // stamped gives the frames of now.
@@ -226,6 +287,21 @@ func (l *lines) wait(t *testing.T, what string, is func(string) bool) line {
 			seen = append(seen, got.text)
 		case <-late:
 			t.Fatalf("no %s; there was %q", what, seen)
+		}
+	}
+}
+
+// so gives the lines so far.
+func (l *lines) so() (all []string) {
+	for {
+		select {
+		case got, ok := <-l.ch:
+			if !ok {
+				return all
+			}
+			all = append(all, got.text)
+		default:
+			return all
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestReadmeTellsOfEveryRuleAndVerb(t *testing.T) {
 	if n != len(infos()) {
 		t.Errorf("README.md has %d rows of rules, there are %d rules", n, len(infos()))
 	}
-	for _, c := range newRoot(terminal{}).Commands() {
+	for _, c := range newRoot(terminal{}, openSource).Commands() {
 		if c.Name() != "help" && !strings.Contains(text, "| `kmswatch "+c.Name()) {
 			t.Errorf("README.md lacks the verb %s", c.Name())
 		}
