@@ -26,7 +26,7 @@ var doors = map[string][]string{
 	"github.com/goccy/go-yaml":   {"alerts/config"},
 	"github.com/gaissmai/bart":   {"alerts/zone", "alerts/inventory", "alerts"},
 	"golang.org/x/net":           {},
-	"golang.org/x/sys":           {"cmd/kmswatch/confine"},
+	"golang.org/x/sys":           {"cmd/kmswatch"},
 	"kernel.org/pub/linux/libs":  {"cmd/kmswatch/confine"},
 	"github.com/landlock-lsm/":   {"cmd/kmswatch/confine"},
 	"github.com/coreos/":         {"cmd/kmswatch"},

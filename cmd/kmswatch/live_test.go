@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -318,7 +317,7 @@ func (l *lines) rest(t *testing.T) (all []string) {
 			}
 			all = append(all, got.text)
 		case <-late:
-			t.Fatal(fmt.Sprintf("no end; there was %q", all))
+			t.Fatalf("no end; there was %q", all)
 		}
 	}
 }

@@ -282,7 +282,8 @@ func TestRun(t *testing.T) {
 				Frames    int
 				Exchanges int `json:"kms_exchanges"`
 			}
-			if err := json.Unmarshal([]byte(stopped.text), &summary); err != nil || summary.Frames < int(frames) || summary.Exchanges != last.Count {
+			if err := json.Unmarshal([]byte(stopped.text), &summary); err != nil || summary.Frames < int(frames) ||
+				last.Count < summary.Exchanges || last.Count > summary.Exchanges+1 { // a bind may have been the last
 				t.Errorf("%v: %s; the last alert counts %d", err, stopped.text, last.Count)
 			}
 			if state := <-c.over; state.ExitCode() != exitDone {
