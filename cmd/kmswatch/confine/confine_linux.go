@@ -20,11 +20,21 @@ import (
 // process ends best. A kernel without Landlock or without seccomp is no error:
 // the Report says so.
 func Process(o Options) (Report, error) {
+	return process(&o, o.Maps && before519())
+}
+
+func process(o *Options, keepBPF bool) (Report, error) {
 	var r Report
+	if keepBPF {
+		// Or it would go with the user id of root.
+		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0); errno != 0 {
+			return r, fmt.Errorf("keep capabilities: %w", errno)
+		}
+	}
 	if err := become(o.User); err != nil {
 		return r, err
 	}
-	if err := dropCapabilities(); err != nil {
+	if err := dropCapabilities(keepBPF); err != nil {
 		return r, fmt.Errorf("drop capabilities: %w", err)
 	}
 	r.User = currentUser()
@@ -37,7 +47,7 @@ func Process(o Options) (Report, error) {
 		r.Kept = strings.Join(names, " ")
 	}
 	r.Landlock = LandlockVersion()
-	if err := restrict(&o); err != nil {
+	if err := restrict(o); err != nil {
 		return r, fmt.Errorf("landlock: %w", err)
 	}
 	if r.Seccomp, err = filter(o.Maps); err != nil {
@@ -84,12 +94,34 @@ func currentUser() string {
 	return id
 }
 
+// before519 tells whether the kernel asks for CAP_BPF, where unprivileged BPF is
+// off, also of who works on a map that is open.
+func before519() bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major < 5 || major == 5 && minor < 19
+}
+
 // dropCapabilities empties the sets of all threads, that of ambient ones with
-// them (capabilities(7)).
-func dropCapabilities() error {
+// them (capabilities(7)), but for CAP_BPF if that is to be kept and is there.
+func dropCapabilities(keepBPF bool) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	_, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0)
+	var left [2]unix.CapUserData
+	if keepBPF {
+		if err := unix.Capget(&header, &left[0]); err != nil {
+			return err
+		}
+		left[0] = unix.CapUserData{}
+		left[1].Permitted &= 1 << (unix.CAP_BPF - 32)
+		left[1].Effective, left[1].Inheritable = left[1].Permitted, 0
+	}
+	_, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&left[0])), 0)
 	if errno != 0 {
 		return errno
 	}
