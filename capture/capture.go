@@ -55,3 +55,13 @@ type Source interface {
 	// Close ends the capture and unblocks Read.
 	Close() error
 }
+
+// Plus adds the counters of another source.
+func (s Stats) Plus(o Stats) Stats {
+	s.Received += o.Received
+	s.Bytes += o.Bytes
+	s.Dropped += o.Dropped
+	s.Filtered += o.Filtered
+	s.Truncated += o.Truncated
+	return s
+}

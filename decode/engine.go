@@ -100,6 +100,7 @@ type Stats struct {
 	Exchanges  uint64
 	Lookups    uint64
 	Anomalies  uint64
+	Cut        uint64 // frames of those flows of which the snap length cut payload
 }
 
 // Engine decodes frames. It is used by one goroutine.
@@ -108,8 +109,7 @@ type Engine struct {
 	packets *packet.Decoder
 	pkt     packet.Packet
 	key     stream.Key // of the packet under way
-	ports   portSet
-	kms     portSet
+	ports   portSet    // of servers, those of KMS among them
 	flows   flowSet
 	shakes  handshakes
 	mapped  endpoints
@@ -121,7 +121,8 @@ type Engine struct {
 	frames  uint64
 	bytes   uint64
 	sent    uint64
-	last    capture.Frame // of the frame fed last: position and time only
+	last    capture.Frame // of the frame fed last: position and time only; the time may be Advance's
+	counted uint64        // frames when Lost was called last
 }
 
 // New makes an Engine that tells h. With Config.Workers above 1, h is called
@@ -135,14 +136,8 @@ func New(cfg Config, h Handler) *Engine {
 			MaxDepth:     cfg.MaxDepth,
 		}),
 	}
-	e.kms.add(DefaultKMSPort)
-	for _, p := range cfg.KMSPorts {
-		e.kms.add(p)
-	}
-	e.ports = e.kms
-	for _, p := range serverPorts {
-		e.ports.add(p)
-	}
+	ports := newPorts(cfg.KMSPorts)
+	e.ports = ports.all
 	e.mapped.steer = cfg.Steer
 	limits := newLimits(&e.cfg)
 	scratches := make([]*scratch, min(cfg.Workers, shards))
@@ -150,9 +145,9 @@ func New(cfg Config, h Handler) *Engine {
 		scratches[i] = new(scratch)
 	}
 	for i := range e.shards {
-		e.shards[i] = newShard(limits, &e.kms, &e.ports, scratches[i%len(scratches)])
+		e.shards[i] = newShard(limits, ports, scratches[i%len(scratches)])
 	}
-	e.feeder = newShard(limits, &e.kms, &e.ports, new(scratch))
+	e.feeder = newShard(limits, ports, new(scratch))
 	if cfg.Workers > 1 {
 		e.pool = newPool(e, h)
 		return e
@@ -175,7 +170,7 @@ func (e *Engine) Feed(f *capture.Frame) {
 	e.last.File, e.last.Number, e.last.Time = f.File, f.Number, f.Time
 	// Also where the clock was set back. Frames of several queues may come late.
 	if uint64(f.Time-e.tick+backward) >= uint64(backward) {
-		e.advance(f)
+		e.pass(f)
 	}
 	p := &e.pkt
 	verdict := e.packets.Decode(f, p)
@@ -290,9 +285,9 @@ func (e *Engine) odd(f *capture.Frame, p *packet.Packet) {
 	}
 }
 
-// advance lets time pass in every shard once a second, so that what waits ends
-// at the same frame whatever the shard of that frame.
-func (e *Engine) advance(f *capture.Frame) {
+// pass lets time pass in every shard once a second, so that what waits ends at
+// the same frame whatever the shard of that frame.
+func (e *Engine) pass(f *capture.Frame) {
 	if e.tick != 0 {
 		e.flows.age(f.Time, e.cfg.IdleTCP)
 		e.mapped.age(f.Time)
@@ -323,14 +318,42 @@ func (e *Engine) Close() {
 }
 
 // Stats sums the counters of all shards. With more than one worker it may be
-// called before the first Feed and once Close has returned.
+// called before the first Feed and once Close has returned; Between gives them
+// at any time.
 func (e *Engine) Stats() Stats {
-	st := Stats{Packet: e.packets.Counters(), Frames: e.frames, Bytes: e.bytes, Interest: e.sent}
+	st := e.own()
 	for _, s := range e.shards {
 		s.addTo(&st)
 	}
+	return st
+}
+
+// own gives the counters of the goroutine that feeds.
+func (e *Engine) own() Stats {
+	st := Stats{Packet: e.packets.Counters(), Frames: e.frames, Bytes: e.bytes, Interest: e.sent}
 	e.feeder.addTo(&st)
 	return st
+}
+
+// ports are the ports that servers listen on. They are not changed: others
+// take their place.
+type ports struct {
+	kms portSet
+	all portSet // those of KMS among them
+}
+
+// newPorts takes the ports of KMS beside DefaultKMSPort.
+func newPorts(kms []uint16) *ports {
+	p := new(ports)
+	p.kms.add(DefaultKMSPort)
+	for _, port := range kms {
+		p.kms.add(port)
+	}
+	p.all = p.kms
+	for _, port := range serverPorts {
+		p.all.add(port)
+	}
+	return p
 }
 
 // portSet is a bitmap of ports.
