@@ -641,6 +641,50 @@ func TestCloseEndsARead(t *testing.T) {
 	s.Stats()
 }
 
+func TestAllIsGivenBack(t *testing.T) {
+	in := netns.New(t)
+	held := func() (files, rings int) {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names), bytes.Count(maps, []byte("socket:["))
+	}
+	files, rings := held()
+	for i := range 3 {
+		opts := small("lo")
+		opts.Rings = 1 + i
+		if i == 2 {
+			opts.Filter = &onlyARP{locked: errors.New("not today")}
+		}
+		in.Do(func() {
+			s, err := afpacket.Open(opts)
+			if (err != nil) != (i == 2) {
+				t.Errorf("Open gives %v", err)
+			}
+			if err != nil {
+				return
+			}
+			if _, n := held(); n != rings+opts.Rings {
+				t.Errorf("%d rings are mapped, want %d", n-rings, opts.Rings)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if n, err := s.Read(make([]capture.Frame, 1)); n != 0 || !errors.Is(err, os.ErrClosed) {
+				t.Errorf("Read after Close gives %d, %v", n, err)
+			}
+		})
+		if f, r := held(); f != files || r != rings {
+			t.Errorf("%d files and %d rings are left over", f-files, r-rings)
+		}
+	}
+}
+
 func TestReadReturnsAfterItsWait(t *testing.T) {
 	in := netns.New(t)
 	opts := small("lo")
