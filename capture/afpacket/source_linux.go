@@ -49,7 +49,7 @@ type Filter interface {
 // Bounds of Options.
 const (
 	maxRings  = 64
-	maxMemory = 4 << 30 // of all rings
+	maxMemory = 1 << 30 // of all rings
 )
 
 func (o *Options) setDefaults() error {
@@ -184,9 +184,12 @@ func (s *Source) bind() error {
 // Read gives the frames that the kernel has handed over, as many as there is
 // room for, valid until the next Read. It waits for them, and when none came
 // within Options.Wait it returns 0 and no error. Frames of several rings come in
-// the order of their times, as far as they were handed over together. An
-// interface that is down or gone is waited for. After Close, Read returns
-// os.ErrClosed; only then, and once it did, is the memory of the rings given back.
+// the order of their times, as far as they were handed over together.
+//
+// An interface that is down is waited for, one that is renamed is followed, and
+// in place of one that is gone the next of the name that was opened is taken.
+// After Close, Read returns os.ErrClosed; only then, and once it did, is the
+// memory of the rings given back.
 func (s *Source) Read(frames []capture.Frame) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -370,6 +370,23 @@ func TestDropsAreCounted(t *testing.T) {
 	}
 }
 
+func TestWhatFitsNoBlockIsCut(t *testing.T) {
+	a, b := pair(t, 9000)
+	opts := small("right")
+	opts.BlockSize = os.Getpagesize()
+	s := open(t, b, opts)
+	large, plain := ethernet("\x81\x00\x00\x05\x08\x00", 8000), ethernet("\x08\x00", 100)
+	a.Sender(t, "left").Send(t, large, plain)
+	got := collect(t, s, 2)
+	if n := len(got[0].Data); n < opts.BlockSize-300 || n > opts.BlockSize || !bytes.Equal(got[0].Data, large[:n]) || got[0].Length != len(large) {
+		t.Errorf("%d bytes of %d came, of a frame of %d", n, got[0].Length, len(large))
+	}
+	same(t, got[1:], [][]byte{plain})
+	if st := s.Stats(); st.Truncated != 1 || st.Dropped != 0 {
+		t.Errorf("counted %+v", st)
+	}
+}
+
 // changes remembers what Notify is told.
 type changes struct{ all []string }
 
@@ -593,7 +610,7 @@ func TestOpenRefuses(t *testing.T) {
 		{afpacket.Options{Interface: "a-name-too-long-for-linux"}, "interface a-name-too-long-for-linux: no name of an interface: invalid argument"},
 		{afpacket.Options{Interface: "left", Rings: -1}, "-1 rings: want 1 to 64"},
 		{afpacket.Options{Interface: "left", BlockSize: 5000}, "block of 5000 bytes: want a power of two from 4096 up"},
-		{afpacket.Options{Interface: "left", Blocks: 1 << 40}, "1099511627776 blocks of 262144 bytes in each of 1 rings: want 2 blocks at least and 4294967296 bytes at most"},
+		{afpacket.Options{Interface: "left", Blocks: 1 << 30}, "1073741824 blocks of 262144 bytes in each of 1 rings: want 2 blocks at least and 1073741824 bytes at most"},
 		{afpacket.Options{Interface: "left", BlockTimeout: 1}, "block timeout 1ns: want 1ms to 10s"},
 	} {
 		var err error
@@ -622,6 +639,50 @@ func TestCloseEndsARead(t *testing.T) {
 		t.Errorf("Read ended with %v", err)
 	}
 	s.Stats()
+}
+
+func TestAllIsGivenBack(t *testing.T) {
+	in := netns.New(t)
+	held := func() (files, rings int) {
+		names, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps, err := os.ReadFile("/proc/self/maps")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names), bytes.Count(maps, []byte("socket:["))
+	}
+	files, rings := held()
+	for i := range 3 {
+		opts := small("lo")
+		opts.Rings = 1 + i
+		if i == 2 {
+			opts.Filter = &onlyARP{locked: errors.New("not today")}
+		}
+		in.Do(func() {
+			s, err := afpacket.Open(opts)
+			if (err != nil) != (i == 2) {
+				t.Errorf("Open gives %v", err)
+			}
+			if err != nil {
+				return
+			}
+			if _, n := held(); n != rings+opts.Rings {
+				t.Errorf("%d rings are mapped, want %d", n-rings, opts.Rings)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			if n, err := s.Read(make([]capture.Frame, 1)); n != 0 || !errors.Is(err, os.ErrClosed) {
+				t.Errorf("Read after Close gives %d, %v", n, err)
+			}
+		})
+		if f, r := held(); f != files || r != rings {
+			t.Errorf("%d files and %d rings are left over", f-files, r-rings)
+		}
+	}
 }
 
 func TestReadReturnsAfterItsWait(t *testing.T) {

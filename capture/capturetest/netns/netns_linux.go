@@ -116,7 +116,3 @@ func Veth(t testing.TB, a *Space, nameA string, b *Space, nameB string, mtu int)
 	a.IP(t, "link", "set", nameA, "up")
 	b.IP(t, "link", "set", nameB, "up")
 }
-
-// Path names the namespace for a command's option that takes one, such as netns
-// of ip link set.
-func (s *Space) Path() string { return s.path }
