@@ -3,16 +3,15 @@
 
 #include "payload.h"
 
-/* The same for both directions, as a sum is. Filter.hash of the Go side computes it too. */
+/* The same for both directions, as a sum is; its high bits are the best. Filter.hash of the Go side computes it too. */
 static __always_inline __u64 flow_hash(const struct packet *p)
 {
+	const __u64 addrs = (p->src[0] + p->dst[0]) * 0x9e3779b97f4a7c15ull + p->src[1] + p->dst[1];
 	const __u64 ports = (__u64)p->src_port * p->dst_port + p->src_port + p->dst_port;
-	__u64 h = (p->src[0] + p->dst[0]) * 0x9e3779b97f4a7c15ull + p->src[1] + p->dst[1];
+	__u64 h = (addrs ^ seed) * 0xff51afd7ed558ccdull + ports * 0x9e3779b97f4a7c15ull;
 
-	h = (h ^ seed) * 0xff51afd7ed558ccdull;
 	h ^= h >> 32;
-	h = (h + ports) * 0xc4ceb9fe1a85ec53ull;
-	return h ^ h >> 29;
+	return h * 0xc4ceb9fe1a85ec53ull;
 }
 
 static __always_inline void flow_key(const struct packet *p, struct flow_key *k)
@@ -58,9 +57,14 @@ static __noinline int enter(const struct flow_key *k, struct tables *t, __u64 ha
 	return 0;
 }
 
+static __always_inline __u32 shake_place(__u64 hash)
+{
+	return hash >> (64 - SHAKE_BITS);
+}
+
 static __always_inline struct shake *shake_of(__u64 hash)
 {
-	const __u32 place = hash & ((1 << SHAKE_BITS) - 1);
+	const __u32 place = shake_place(hash);
 	return bpf_map_lookup_elem(&shakes, &place);
 }
 
@@ -97,7 +101,7 @@ static __always_inline void note(struct tables *t, const struct packet *p, __u64
 	if (s->hash == hash && s->state == 1 && be32(p->ack) == s->seq[0] + 1 && !from_client(s, p)) {
 		s->seq[1] = be32(p->seq);
 		s->state = 2;
-		t->fresh[hash & ((1 << SHAKE_BITS) - 1)] = 1;
+		t->fresh[shake_place(hash)] = 1;
 	}
 }
 
@@ -110,7 +114,7 @@ static __always_inline void note(struct tables *t, const struct packet *p, __u64
  */
 static __always_inline int ahead(struct tables *t, const struct packet *p, __u64 hash)
 {
-	__u8 *fresh = &t->fresh[hash & ((1 << SHAKE_BITS) - 1)];
+	__u8 *fresh = &t->fresh[shake_place(hash)];
 	if (!*fresh)
 		return 0;
 	const struct shake *s = shake_of(hash);
@@ -165,11 +169,18 @@ static __always_inline int decide(const struct view *v, struct packet *p, struct
 	return verdict;
 }
 
-/* What a frame is. VERDICT_MALFORMED also where more of it must be made readable. */
-static __always_inline int judge(const struct view *v)
+static __always_inline int carried(const struct view *v, struct packet *p, struct tables *t)
 {
-	const __u32 zero = 0;
-	struct tables *t = bpf_map_lookup_elem(&tables, &zero);
+	const int verdict = headers(v, p);
+	if (verdict != VERDICT_TRANSPORT)
+		return verdict;
+	const int decided = decide(v, p, t);
+	return decided == VERDICT_BULK && p->proto == PROTO_UDP ? udp_tunnel(v, p) : decided;
+}
+
+/* judge for frames that are not plain, or in a tunnel: on its own, out of the way of the others. */
+static __noinline int walk(const struct view *v, struct tables *t)
+{
 	struct packet p = {.type = TYPE_ETHERNET, .end = v->len, .limit = ~0ull};
 	int verdict;
 
@@ -181,28 +192,38 @@ static __always_inline int judge(const struct view *v)
 			return VERDICT_MALFORMED;
 		p.type = *b >> 4 == 6 ? TYPE_IPV6 : TYPE_IPV4;
 	}
-	verdict = headers(v, &p);
-	if (verdict == VERDICT_TRANSPORT) {
-		verdict = decide(v, &p, t);
-		if (verdict != VERDICT_BULK || p.proto != PROTO_UDP)
-			return verdict;
-		verdict = udp_tunnel(v, &p);
-	} else if (verdict == VERDICT_INSIDE) {
+	verdict = carried(v, &p, t);
+	if (verdict == VERDICT_INSIDE && p.proto == PROTO_GRE)
 		verdict = gre(v, &p);
-	}
 	if (verdict != VERDICT_INSIDE)
 		return verdict;
-
 	p.at = forget(v, p.at);
 	p.end = forget(v, p.end);
 	p.limit = forget(v, p.limit);
 	p.type = forget(v, p.type);
-	verdict = headers(v, &p);
-	if (verdict == VERDICT_TRANSPORT) {
-		verdict = decide(v, &p, t);
-		if (verdict != VERDICT_BULK || p.proto != PROTO_UDP)
-			return verdict;
-		verdict = udp_tunnel(v, &p);
-	}
+	verdict = carried(v, &p, t);
 	return verdict == VERDICT_INSIDE ? VERDICT_UNFOLLOWED : verdict;
+}
+
+static __always_inline struct tables *the_tables(void)
+{
+	const __u32 zero = 0;
+	return bpf_map_lookup_elem(&tables, &zero);
+}
+
+/* What a frame is. VERDICT_MALFORMED also where more of it must be made readable: then walk decides. */
+static __always_inline int judge(const struct view *v)
+{
+	struct tables *t = the_tables();
+	struct packet p;
+
+	if (!t)
+		return VERDICT_MALFORMED;
+	if (!raw_ip && plain(v, &p)) {
+		const int verdict = decide(v, &p, t);
+		if (verdict != VERDICT_BULK || p.proto != PROTO_UDP || !is_tunnel(&p))
+			return verdict;
+	}
+	const struct view copy = *v;
+	return walk(&copy, t);
 }

@@ -22,21 +22,25 @@ char __license[] SEC("license") = "Dual BSD/GPL";
 /* What is looked at first of a frame that must be copied: headers and first bytes of nearly all. */
 #define FIRST_LOOK 128
 
+/* And of the rest: what lies further in is for user space. */
+#define MOST (WINDOW - 14)
+
 /* What the verdict of a socket filter is to pass a frame whole. */
 #define WHOLE 0xffffffff
 
-static __always_inline int judge_copy(struct __sk_buff *skb, struct cpu *cpu, __u64 len, __u64 look)
+static __always_inline int look(struct __sk_buff *skb, struct cpu *cpu, __u64 n)
 {
-	asm volatile("" : "+r"(look));
-	if (look == 0 || look > WINDOW)
-		return VERDICT_MALFORMED;
-	if (bpf_skb_load_bytes_relative(skb, 0, cpu->window, look, BPF_HDR_START_MAC)) {
-		/* That helper stops where the skb goes on in pages. */
-		if (look <= link_hidden || bpf_skb_load_bytes(skb, 0, cpu->window + link_hidden, look - link_hidden))
-			return VERDICT_MALFORMED;
-	}
-	struct view v = {.cpu = cpu, .window = cpu->window, .have = look, .len = len};
-	return judge(&v);
+	asm volatile("" : "+r"(n));
+	if (n == 0 || n > WINDOW)
+		return 0;
+	if (!bpf_skb_load_bytes_relative(skb, 0, cpu->window, n, BPF_HDR_START_MAC))
+		return 1;
+	/* That helper stops where the skb goes on in pages. */
+	n -= link_hidden;
+	asm volatile("" : "+r"(n));
+	if (n == 0 || n > WINDOW - 14)
+		return 0;
+	return !bpf_skb_load_bytes(skb, 0, cpu->window + (link_hidden ? 14 : 0), n);
 }
 
 /* For AF_PACKET sockets: passes a frame whole or not at all. */
@@ -47,10 +51,18 @@ int flow_socket(struct __sk_buff *skb)
 	if (!cpu)
 		return WHOLE;
 	const __u64 len = (__u64)skb->len + link_hidden;
-	int verdict = judge_copy(skb, cpu, len, len < FIRST_LOOK ? len : FIRST_LOOK);
+	struct view v = {.cpu = cpu, .window = cpu->window, .len = len};
+	int verdict = VERDICT_MALFORMED;
 
-	if (verdict == VERDICT_MALFORMED && len > FIRST_LOOK)
-		verdict = judge_copy(skb, cpu, len, len < WINDOW ? len : WINDOW);
+	v.have = len < FIRST_LOOK ? len : FIRST_LOOK;
+	if (look(skb, cpu, v.have))
+		verdict = judge(&v);
+	if (verdict == VERDICT_MALFORMED && len > FIRST_LOOK) {
+		struct view more = {.cpu = cpu, .window = cpu->window, .len = len};
+		more.have = len < MOST ? len : MOST;
+		if (look(skb, cpu, more.have))
+			verdict = walk(&more, the_tables());
+	}
 	count(cpu, verdict, len);
 	return verdict >= VERDICT_PASS ? WHOLE : 0;
 }
@@ -89,18 +101,6 @@ int flow_xdp(struct xdp_md *xdp)
 	return !hand_over && verdict >= VERDICT_PASS ? XDP_PASS : xdp_action;
 }
 
-static __always_inline int judge_skb(struct __sk_buff *skb, struct cpu *cpu)
-{
-	struct view v = {
-		.cpu = cpu,
-		.data = (const void *)(long)skb->data,
-		.end = (const void *)(long)skb->data_end,
-		.len = skb->len,
-	};
-	v.have = v.end - v.data;
-	return judge(&v);
-}
-
 /* For a host's own devices, both directions: hands over what is wanted, lets all pass. */
 SEC("tc")
 int flow_tcx(struct __sk_buff *skb)
@@ -108,12 +108,25 @@ int flow_tcx(struct __sk_buff *skb)
 	struct cpu *cpu = this_cpu();
 	if (!cpu)
 		return TCX_NEXT;
-	int verdict = judge_skb(skb, cpu);
 	const __u32 len = skb->len;
+	struct view v = {
+		.cpu = cpu,
+		.data = (const void *)(long)skb->data,
+		.end = (const void *)(long)skb->data_end,
+		.len = len,
+	};
+	v.have = v.end - v.data;
+	int verdict = judge(&v);
 
-	if (verdict == VERDICT_MALFORMED && (__u64)skb->data_end - skb->data < len &&
-	    !bpf_skb_pull_data(skb, len < WINDOW ? len : WINDOW))
-		verdict = judge_skb(skb, cpu);
+	if (verdict == VERDICT_MALFORMED && v.have < len && !bpf_skb_pull_data(skb, len < WINDOW ? len : WINDOW)) {
+		const struct view more = {
+			.cpu = cpu,
+			.data = (const void *)(long)skb->data,
+			.end = (const void *)(long)skb->data_end,
+			.len = len,
+		};
+		verdict = walk(&more, the_tables());
+	}
 	const __u32 tagged = skb->vlan_present, length = len + (tagged ? 4 : 0);
 	const __u32 tag = tagged ? skb->vlan_proto << 16 | (skb->vlan_tci & 0xffff) : 0;
 	if (hand_over && verdict >= VERDICT_PASS) {

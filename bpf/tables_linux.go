@@ -136,9 +136,9 @@ func networkOrder(port uint16) uint16 {
 // hash is flow_hash of decide.h.
 func (t *tables) hash(k *flowfilterFlowKey) uint64 {
 	src, dst := uint64(k.LoPort), uint64(k.HiPort)
-	h := (k.LoAddr[0]+k.HiAddr[0])*0x9e3779b97f4a7c15 + k.LoAddr[1] + k.HiAddr[1]
-	h = (h ^ t.seed) * 0xff51afd7ed558ccd
+	addrs := (k.LoAddr[0]+k.HiAddr[0])*0x9e3779b97f4a7c15 + k.LoAddr[1] + k.HiAddr[1]
+	ports := src*dst + src + dst
+	h := (addrs^t.seed)*0xff51afd7ed558ccd + ports*0x9e3779b97f4a7c15
 	h ^= h >> 32
-	h = (h + src*dst + src + dst) * 0xc4ceb9fe1a85ec53
-	return h ^ h>>29
+	return h * 0xc4ceb9fe1a85ec53
 }
