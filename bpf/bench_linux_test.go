@@ -25,6 +25,8 @@ func BenchmarkFrame(b *testing.B) {
 		{"bulk-1500", benchFrame(6, 49152, 443, strings.Repeat("x", 1446))},
 		{"bulk-udp", benchFrame(17, 49152, 443, strings.Repeat("x", 100))},
 		{"bulk-tagged", append(append([]byte{}, web[:12]...), append([]byte{0x81, 0, 0, 10}, web[12:]...)...)},
+		{"bulk-ipv6", append(append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd, 0x60, 0, 0, 0, 0, byte(len(web) - 34), 6, 64}, make([]byte, 32)...), web[34:]...)},
+		{"bulk-gre", append(append(append([]byte{}, web[:16]...), 0, byte(len(web)-14+24), 0, 1, 0, 0, 64, 47, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 0, 8, 0), web[14:]...)},
 		{"ack", benchFrame(6, 49152, 443, "")},
 		{"port", benchFrame(6, 49152, 1688, "x")},
 		{"watched", benchFrame(6, 49152, 50001, "xxxxxxxxxxxxxxxxxxxxx")},

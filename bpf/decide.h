@@ -174,6 +174,9 @@ static __always_inline int carried(const struct view *v, struct packet *p, struc
 	const int verdict = headers(v, p);
 	if (verdict != VERDICT_TRANSPORT)
 		return verdict;
+	p->at = forget(v, p->at);
+	p->end = forget(v, p->end);
+	p->limit = forget(v, p->limit);
 	const int decided = decide(v, p, t);
 	return decided == VERDICT_BULK && p->proto == PROTO_UDP ? udp_tunnel(v, p) : decided;
 }
@@ -224,6 +227,8 @@ static __always_inline int judge(const struct view *v)
 		if (verdict != VERDICT_BULK || p.proto != PROTO_UDP || !is_tunnel(&p))
 			return verdict;
 	}
-	const struct view copy = *v;
+	struct view copy = *v;
+	copy.have = forget(v, copy.have);
+	copy.len = forget(v, copy.len);
 	return walk(&copy, t);
 }

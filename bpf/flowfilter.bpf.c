@@ -58,8 +58,9 @@ int flow_socket(struct __sk_buff *skb)
 	if (look(skb, cpu, v.have))
 		verdict = judge(&v);
 	if (verdict == VERDICT_MALFORMED && len > FIRST_LOOK) {
-		struct view more = {.cpu = cpu, .window = cpu->window, .len = len};
-		more.have = len < MOST ? len : MOST;
+		struct view more = {.cpu = cpu, .window = cpu->window};
+		more.have = forget(&v, len < MOST ? len : MOST);
+		more.len = forget(&v, len);
 		if (look(skb, cpu, more.have))
 			verdict = walk(&more, the_tables());
 	}
@@ -90,6 +91,8 @@ int flow_xdp(struct xdp_md *xdp)
 		__u32 n = v.len < snap ? v.len : snap;
 		if (!xdp_fragments && n > LARGEST_COPY)
 			n = LARGEST_COPY;
+		n = forget(&v, n);
+		verdict = forget(&v, verdict);
 #define DELIVER(size) deliver_xdp(xdp, verdict, v.len, n, size)
 		if (xdp_fragments)
 			verdict = WITH_SIZE(n, DELIVER);
@@ -123,18 +126,19 @@ int flow_tcx(struct __sk_buff *skb)
 			.cpu = cpu,
 			.data = (const void *)(long)skb->data,
 			.end = (const void *)(long)skb->data_end,
-			.len = len,
+			.len = forget(&v, len),
 		};
 		verdict = walk(&more, the_tables());
 	}
-	const __u32 tagged = skb->vlan_present, length = len + (tagged ? 4 : 0);
-	const __u32 tag = tagged ? skb->vlan_proto << 16 | (skb->vlan_tci & 0xffff) : 0;
 	if (hand_over && verdict >= VERDICT_PASS) {
-		const __u32 n = length < snap ? length : snap;
+		const __u32 tag = skb->vlan_present ? skb->vlan_proto << 16 | (skb->vlan_tci & 0xffff) : 0;
+		const __u32 length = len + (tag ? 4 : 0);
+		const __u32 n = forget(&v, length < snap ? length : snap);
+		verdict = forget(&v, verdict);
 #define DELIVER(size) deliver_skb(skb, verdict, tag, length, n, size)
 		verdict = WITH_SIZE(n, DELIVER);
 #undef DELIVER
 	}
-	count(cpu, verdict, length);
+	count(cpu, verdict, len);
 	return TCX_NEXT;
 }

@@ -104,8 +104,9 @@ static __always_inline struct cpu *this_cpu(void)
 	return bpf_map_lookup_elem(&cpus, &zero);
 }
 
-static __always_inline void count(struct cpu *cpu, __u32 verdict, __u64 bytes)
+static __always_inline void count(struct cpu *cpu, __u64 verdict, __u64 bytes)
 {
+	asm volatile("" : "+r"(verdict)); /* what is checked is what is used */
 	if (verdict < VERDICTS) {
 		cpu->verdicts[verdict].frames++;
 		cpu->verdicts[verdict].bytes += bytes;
