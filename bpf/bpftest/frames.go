@@ -247,11 +247,11 @@ func tcp(src, dst int, flags byte, payload string) string {
 }
 
 func tcpWith(src, dst int, flags byte, options, payload string) string {
-	return Segment(src, dst, 0x01020304, 0x05060708, flags, options, payload)
+	return segment(src, dst, 0x01020304, 0x05060708, flags, options, payload)
 }
 
-// Segment is a segment of TCP without a checksum.
-func Segment(src, dst int, seq, ackNumber uint32, flags byte, options, payload string) string {
+// segment is a segment of TCP without a checksum.
+func segment(src, dst int, seq, ackNumber uint32, flags byte, options, payload string) string {
 	b := []byte(be16(src) + be16(dst))
 	b = binary.BigEndian.AppendUint32(b, seq)
 	b = binary.BigEndian.AppendUint32(b, ackNumber)
@@ -262,12 +262,15 @@ func Segment(src, dst int, seq, ackNumber uint32, flags byte, options, payload s
 // TCP is an Ethernet frame with a segment in IPv4 from 10.0.0.1 to 10.0.0.2, or
 // back.
 func TCP(back bool, src, dst int, seq, ackNumber uint32, flags byte, payload string) []byte {
-	b := eth(0x0800, ip4(6, Segment(src, dst, seq, ackNumber, flags, "", payload)))
+	b := eth(0x0800, ip4(6, segment(src, dst, seq, ackNumber, flags, "", payload)))
 	if back {
 		copy(b[14+12:], "\x0a\x00\x00\x02\x0a\x00\x00\x01")
 	}
 	return b
 }
+
+// UDP is an Ethernet frame with a datagram in IPv4 from 10.0.0.1 to 10.0.0.2.
+func UDP(src, dst int, payload string) []byte { return eth(0x0800, ip4(17, udp(src, dst, payload))) }
 
 // Bind is a bind PDU of DCE/RPC, little-endian.
 func Bind() string { return rpc(11, 72, 0) }
