@@ -51,7 +51,10 @@ func (f *Filter) AttachXDP(ifindex int, mode Mode) (io.Closer, Mode, error) {
 			break // the other mode would not do better
 		}
 	}
-	return nil, mode, errors.Join(errs...)
+	if len(errs) == 2 {
+		return nil, mode, fmt.Errorf("%w; %w", errs[0], errs[1])
+	}
+	return nil, mode, errs[0]
 }
 
 // AttachTCX attaches the filter to one direction of a device, behind what is

@@ -49,11 +49,7 @@ func BenchmarkFrame(b *testing.B) {
 	}
 	for h := range hooks {
 		b.Run(strings.ReplaceAll(h.String(), " ", "-"), func(b *testing.B) {
-			empty, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-				Type:         [hooks]ebpf.ProgramType{ebpf.SocketFilter, ebpf.XDP, ebpf.SchedCLS}[h],
-				Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-				License:      "BSD",
-			})
+			empty, err := ebpf.NewProgram(emptySpec([hooks]ebpf.ProgramType{ebpf.SocketFilter, ebpf.XDP, ebpf.SchedCLS}[h]))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -43,3 +43,8 @@ func (*Filter) Judge(Hook, []byte) (Verdict, error) { return 0, errOther }
 
 // Close does nothing.
 func (*Filter) Close() error { return nil }
+
+// Probe says that this is not Linux.
+func Probe() []Feature {
+	return []Feature{{Name: "flow filter", Note: "needs Linux"}}
+}
