@@ -30,8 +30,8 @@ func NeedRoot(t testing.TB) {
 
 // Veth moves the test's goroutine, and so what it opens, into a network namespace
 // of its own, in which two devices are the ends of one wire. The namespace ends
-// with the test, and with it all that is in it. Goroutines that the test starts
-// are not in it.
+// with the test, and with it all that is in it. Other goroutines are not in it, but
+// for those of Beside.
 func Veth(t testing.TB) (a, b *net.Interface) {
 	t.Helper()
 	NeedRoot(t)
@@ -48,17 +48,17 @@ func Veth(t testing.TB) (a, b *net.Interface) {
 	IP(t, "link set lo up")
 	IP(t, "link set kmswatch-a up")
 	IP(t, "link set kmswatch-b up")
-	for _, end := range []struct {
-		name string
-		to   **net.Interface
-	}{{"kmswatch-a", &a}, {"kmswatch-b", &b}} {
-		i, err := net.InterfaceByName(end.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		*end.to = i
+	return Interface(t, "kmswatch-a"), Interface(t, "kmswatch-b")
+}
+
+// Interface finds an interface in the namespace of the test's goroutine.
+func Interface(t testing.TB, name string) *net.Interface {
+	t.Helper()
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		t.Fatalf("interface %s: %v", name, err)
 	}
-	return a, b
+	return i
 }
 
 // IP runs ip in the namespace of the test's goroutine.
@@ -67,6 +67,39 @@ func IP(t testing.TB, arguments string) {
 	if out, err := exec.Command("ip", strings.Fields(arguments)...).CombinedOutput(); err != nil {
 		t.Fatalf("ip %s: %v: %s", arguments, err, out)
 	}
+}
+
+// Beside runs f in a goroutine of its own, in the namespace of the test's, and
+// closes what it gives when f is done.
+func Beside(t testing.TB, f func()) (done <-chan struct{}) {
+	t.Helper()
+	namespace, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer namespace.Close()
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
+			t.Errorf("enter network namespace: %v", err)
+			return
+		}
+		f()
+	}()
+	return ended
+}
+
+// Promiscuous tells whether an interface in the namespace of the test's goroutine
+// takes frames of all addresses.
+func Promiscuous(t testing.TB, name string) bool {
+	t.Helper()
+	out, err := exec.Command("ip", "-d", "link", "show", "dev", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !strings.Contains(string(out), "promiscuity 0")
 }
 
 // Generator sends frames out of a device from inside the kernel, as fast as it
