@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -295,5 +296,37 @@ func TestTCXPutsTheTagBack(t *testing.T) {
 	}
 	if tagged == 0 {
 		t.Error("no frame had a tag")
+	}
+}
+
+// Frames of a generator reach a packet socket, and none is counted twice.
+func TestGeneratorReachesTheStack(t *testing.T) {
+	a, b := bpftest.Veth(t)
+	f := load(t, bpf.Options{})
+	bpftest.Pass(t, b.Index)
+	if err := f.AttachSocket(packetSocket(t, b.Index)); err != nil {
+		t.Fatal(err)
+	}
+	g, err := bpftest.NewGenerator(a.Index, bpftest.TCP(false, 49152, 1688, 1, 1, 0x18, string(make([]byte, 246))), 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	const sent = 1 << 16
+	if err := g.Send(sent); err != nil {
+		t.Fatal(err)
+	}
+	var c bpf.Counters
+	for range 1000 {
+		if c, err = f.Counters(); err != nil {
+			t.Fatal(err)
+		}
+		if c.Passed().Frames+c.Filtered().Frames == sent {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if c[bpf.Port].Frames != sent/16 || c[bpf.Bulk].Frames != sent-sent/16 {
+		t.Errorf("sent %d: %v", sent, c)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -100,6 +101,31 @@ func Promiscuous(t testing.TB, name string) bool {
 		t.Fatal(err)
 	}
 	return !strings.Contains(string(out), "promiscuity 0")
+}
+
+// Pass puts a native XDP program on an interface that lets all pass, until the test
+// ends: what a generator at the other end of the wire sends then reaches the stack.
+func Pass(t testing.TB, ifindex int) {
+	t.Helper()
+	const pass = 2
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type:         ebpf.XDP,
+		License:      "Dual BSD/GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, pass), asm.Return()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	attached, err := link.AttachXDP(link.XDPOptions{Program: program, Interface: ifindex, Flags: link.XDPDriverMode})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := attached.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Generator sends frames out of a device from inside the kernel, as fast as it
