@@ -222,6 +222,9 @@ func (f *Filter) WatchPort(proto uint8, port uint16) error {
 	return nil
 }
 
+// Both sides know the same verdicts.
+var _ = [Verdicts]struct{}{} == [len(flowfilterCpu{}.Verdicts)]struct{}{}
+
 // Counters gives what became of all frames since Load.
 func (f *Filter) Counters() (Counters, error) {
 	var all Counters

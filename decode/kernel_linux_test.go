@@ -110,7 +110,7 @@ func TestKernelLetsPassWhatTheDecoderWants(t *testing.T) {
 					check(c.Name+", cut", c.Data[:n])
 				}
 			}
-			for range 20_000 {
+			for range 10_000 {
 				c := table[r.IntN(len(table))]
 				b := bytes.Clone(c.Data)
 				for range 1 + r.IntN(4) {
@@ -118,7 +118,7 @@ func TestKernelLetsPassWhatTheDecoderWants(t *testing.T) {
 				}
 				check(c.Name+", changed", b)
 			}
-			for range 5_000 {
+			for range 2_500 {
 				b := make([]byte, 14+r.IntN(100))
 				for i := range b {
 					b[i] = byte(r.Uint32())

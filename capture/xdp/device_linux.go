@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,21 +18,19 @@ type device struct {
 	promisc int // a packet socket that keeps the interface promiscuous
 }
 
-// attach finds the interface by its name and puts the filter on it.
-func (s *Source) attach() (*device, error) {
-	i, err := net.InterfaceByName(s.cfg.Interface)
-	if err != nil {
-		return nil, fmt.Errorf("interface %s: %w", s.cfg.Interface, err)
-	}
-	d := &device{index: i.Index, promisc: -1}
+// attach puts the filter on an interface.
+func (s *Source) attach(ifindex int) (*device, error) {
+	d := &device{index: ifindex, promisc: -1}
 	var mode bpf.Mode
-	if d.link, mode, err = s.filter.AttachXDP(i.Index, s.cfg.Mode); err != nil {
-		return nil, fmt.Errorf("interface %s: %w", s.cfg.Interface, err)
+	var err error
+	if d.link, mode, err = s.filter.AttachXDP(ifindex, s.cfg.Mode); err != nil {
+		return nil, err
+	}
+	if err := d.promiscuous(); err != nil {
+		d.close()
+		return nil, fmt.Errorf("promiscuous mode: %w", err)
 	}
 	s.mode.Store(uint32(mode))
-	if err := d.promiscuous(); err != nil {
-		return nil, errors.Join(fmt.Errorf("interface %s: promiscuous mode: %w", s.cfg.Interface, err), d.close())
-	}
 	return d, nil
 }
 

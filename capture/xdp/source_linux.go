@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ type Source struct {
 	// Of the goroutine that reads, which holds reading; Close takes it too.
 	reading sync.Mutex
 	device  *device   // nil while the interface is gone
-	trouble error     // ErrDown or ErrGone once Read told of it, until it is over
+	trouble string    // what Read told of, until it is over
 	checked time.Time // when the interface was last looked at
 	timer   *time.Timer
 	number  uint64
@@ -61,8 +62,9 @@ var (
 	_ capture.Steerer = (*Source)(nil)
 )
 
-// Open begins a capture. It needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW; what
-// comes after needs no rights, unless the interface goes and comes back.
+// Open begins a capture. It needs CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and
+// CAP_PERFMON; what comes after needs no rights. Only to go on with an interface
+// that went and came back does Read need CAP_NET_ADMIN and CAP_NET_RAW.
 func Open(cfg Config) (*Source, error) {
 	if cfg.Ring == 0 {
 		cfg.Ring = defaultRing
@@ -77,10 +79,18 @@ func Open(cfg Config) (*Source, error) {
 	}
 	s := &Source{cfg: cfg, filter: filter, closed: make(chan struct{}), timer: time.NewTimer(0)}
 	if s.ring, err = filter.Ring(); err != nil {
-		return nil, errors.Join(fmt.Errorf("interface %s: %w", cfg.Interface, err), filter.Close())
+		filter.Close()
+		return nil, fmt.Errorf("interface %s: %w", cfg.Interface, err)
 	}
-	if s.device, err = s.attach(); err != nil {
-		return nil, errors.Join(err, s.ring.Close(), filter.Close())
+	i, err := net.InterfaceByName(cfg.Interface)
+	if err == nil {
+		s.device, err = s.attach(i.Index)
+	}
+	if err != nil {
+		// Neither fails for what was just made.
+		s.ring.Close()
+		filter.Close()
+		return nil, fmt.Errorf("interface %s: %w", cfg.Interface, err)
 	}
 	return s, nil
 }
@@ -179,17 +189,19 @@ func (s *Source) look() error {
 	}
 	s.checked = now
 	state := s.state()
-	if state == s.trouble {
-		return nil
-	}
-	s.trouble = state
 	if state == nil {
+		s.trouble = ""
 		return nil
 	}
+	if state.Error() == s.trouble {
+		return nil
+	}
+	s.trouble = state.Error()
 	return fmt.Errorf("interface %s: %w", s.cfg.Interface, state)
 }
 
-// state gives nil, ErrDown or ErrGone. A renamed interface is the same; one of the
+// state gives nil, ErrDown, ErrGone or why the filter cannot be put on the interface
+// again. A renamed interface is the same; one of the
 // same name that came for one that went is taken in its place.
 func (s *Source) state() error {
 	if s.device != nil {
@@ -204,12 +216,12 @@ func (s *Source) state() error {
 		s.device.close()
 		s.device = nil
 	}
-	d, err := s.attach()
+	i, err := net.InterfaceByName(s.cfg.Interface)
 	if err != nil {
 		return ErrGone
 	}
-	s.device = d
-	return nil
+	s.device, err = s.attach(i.Index)
+	return err
 }
 
 // Stats counts frames since Open. What the ring holds was neither received nor
@@ -230,6 +242,9 @@ func (s *Source) Stats() capture.Stats {
 	return st
 }
 
+// Counters counts frames by what the filter found them to be.
+func (s *Source) Counters() (bpf.Counters, error) { return s.filter.Counters() }
+
 // Watch lets all frames of a flow pass the filter.
 func (s *Source) Watch(k capture.FlowKey) error { return s.filter.Watch(bpf.Flow(k)) }
 
@@ -249,8 +264,8 @@ func (s *Source) Warnings() []string {
 		all = append(all, fmt.Sprintf("interface %s: the driver does not run XDP: the kernel makes a socket buffer of each frame first", s.cfg.Interface))
 	}
 	flags, err := offloads(s.cfg.Interface)
-	if err == nil && flags&flagRxVLAN != 0 && s.Mode() == bpf.Native {
-		all = append(all, fmt.Sprintf("interface %s: the card strips VLAN tags, which are lost: ethtool -K %[1]s rxvlan off", s.cfg.Interface))
+	if err == nil && flags&flagRxVLAN != 0 {
+		all = append(all, fmt.Sprintf("interface %s: VLAN tags that the card strips are lost: ethtool -K %[1]s rxvlan off", s.cfg.Interface))
 	}
 	if err == nil && flags&flagLRO != 0 {
 		all = append(all, fmt.Sprintf("interface %s: the card joins segments: ethtool -K %[1]s lro off", s.cfg.Interface))

@@ -224,3 +224,32 @@ func TestIdleReadSleeps(t *testing.T) {
 		t.Errorf("two idle seconds cost %v", cost)
 	}
 }
+
+func TestWarningsNameWhatIsLost(t *testing.T) {
+	_, b := bpftest.Veth(t)
+	// A veth device has the offload of receiving tags beside the frame, a loopback none.
+	for name, want := range map[string]bool{b.Name: true, "lo": false} {
+		s := open(t, name, func(c *Config) { c.Mode = bpf.Generic })
+		all := strings.Join(s.Warnings(), "; ")
+		if got := strings.Contains(all, "rxvlan off"); got != want {
+			t.Errorf("%s: %q: names VLAN tags: %v, want %v", name, all, got, want)
+		}
+		if !strings.Contains(all, "does not run XDP") {
+			t.Errorf("%s: %q: does not name the generic mode", name, all)
+		}
+	}
+}
+
+func TestReadAllocatesNothing(t *testing.T) {
+	a, b := bpftest.Veth(t)
+	s := open(t, b.Name, nil)
+	send(t, a.Index, 2000)
+	frames := make([]capture.Frame, 1)
+	if n := testing.AllocsPerRun(1000, func() {
+		if n, err := s.Read(frames); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+}
