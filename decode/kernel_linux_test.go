@@ -129,3 +129,50 @@ func TestKernelLetsPassWhatTheDecoderWants(t *testing.T) {
 		})
 	}
 }
+
+// The kernel remembers of handshakes and flows what the decoder remembers.
+func TestKernelAndDecoderRememberAlike(t *testing.T) {
+	payloads := []string{"", "x", "GET / HTTP/1.1", bpftest.Bind(), "\x05", "\x00\x00\x00\x40\xfeSMB\x40\x00", "R"}
+	flags := []byte{0x02, 0x12, 0x10, 0x18, 0x11, 0x04}
+	for _, h := range [...]bpf.Hook{bpf.Socket, bpf.XDP, bpf.TCX} {
+		t.Run(h.String(), func(t *testing.T) {
+			k := newKernel(t)
+			r := rand.New(rand.NewPCG(3, 4))
+			interest, surplus := 0, 0
+			for i := range 6000 {
+				// A few connections at a time, and others after them; small numbers,
+				// so that segments come in order, before others and anew.
+				client := 49152 + i/300*4 + r.IntN(4)
+				back, src, dst := r.IntN(2) == 0, client, 7000
+				if back {
+					src, dst = dst, src
+				}
+				flag := flags[r.IntN(len(flags))]
+				payload := payloads[r.IntN(len(payloads))]
+				if flag&2 != 0 {
+					payload = ""
+				}
+				frame := bpftest.TCP(back, src, dst, uint32(100+r.IntN(4)), uint32(100+r.IntN(4)), flag, payload)
+				v, err := k.Judge(h, frame)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := k.e.Stats().Interest
+				k.number++
+				k.e.Feed(&capture.Frame{Data: frame, Length: len(frame), Link: capture.LinkEthernet, Number: k.number, Time: int64(k.number)})
+				wanted := k.e.Stats().Interest != before
+				switch {
+				case wanted && !v.Passes():
+					t.Fatalf("frame %d: %x: %v, but the decoder wants it", i, frame, v)
+				case wanted:
+					interest++
+				case v.Passes() && v != bpf.Handshake:
+					surplus++
+				}
+			}
+			if interest < 1000 || surplus > interest/20 {
+				t.Errorf("the decoder wants %d frames, %d pass beside", interest, surplus)
+			}
+		})
+	}
+}
