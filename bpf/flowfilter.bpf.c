@@ -20,7 +20,7 @@
 char __license[] SEC("license") = "Dual BSD/GPL";
 
 /* What is looked at first of a frame that must be copied: headers and first bytes of nearly all. */
-#define FIRST_LOOK 128
+#define FIRST_LOOK 96
 
 /* And of the rest: what lies further in is for user space. */
 #define MOST (WINDOW - 14)
