@@ -15,7 +15,7 @@ import (
 var floor = map[string]int{"bpf": 0, "capture": 1, "decode": 2, "alerts": 3, "cmd": 4}
 
 // closed lists what, outside its own floor, only cmd and tests may import.
-var closed = []string{"capture/", "decode/packet", "decode/stream", "alerts/sink"}
+var closed = []string{"bpf/", "capture/", "decode/packet", "decode/stream", "alerts/sink"}
 
 // doors lists which folders may import a library, tests apart.
 var doors = map[string][]string{
@@ -26,12 +26,14 @@ var doors = map[string][]string{
 	"github.com/goccy/go-yaml":   {"alerts/config"},
 	"github.com/gaissmai/bart":   {"alerts/zone", "alerts/inventory", "alerts"},
 	"golang.org/x/net":           {},
-	"golang.org/x/sys":           {"alerts/spool", "capture/afpacket", "capture/host", "cmd/kmswatch"},
-	"github.com/segmentio/":      {"alerts/sink"},
-	"kernel.org/pub/linux/libs":  {"cmd/kmswatch/confine"},
-	"github.com/landlock-lsm/":   {"cmd/kmswatch/confine"},
+	"github.com/cilium/ebpf":     {"bpf"},
 	"github.com/coreos/":         {"cmd/kmswatch"},
+	"github.com/landlock-lsm/":   {"cmd/kmswatch/confine"},
 	"github.com/prometheus/":     {"cmd/kmswatch/metrics"},
+	"github.com/segmentio/":      {"alerts/sink"},
+	"golang.org/x/sys":           {"alerts/spool", "capture/afpacket", "capture/host", "cmd/kmswatch"},
+	"golang.org/x/sys/":          {"bpf", "capture"},
+	"kernel.org/pub/linux/libs":  {"cmd/kmswatch/confine"},
 	"golang.org/x/term":          {"cmd"},
 	"github.com/klauspost/":      {"capture/pcapfile"},
 	"github.com/google/go-cmp":   {},
