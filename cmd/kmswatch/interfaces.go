@@ -64,6 +64,29 @@ func (i *interfaces) counts() []metrics.Interface {
 	return all
 }
 
+// port is one that the filters of the kernel let pass.
+type port struct {
+	proto  uint8 // IP protocol number
+	number uint16
+}
+
+func (p port) pass(s capture.Steerer) error { return s.WatchPort(p.proto, p.number) }
+
+// watch lets a port pass in the kernel, on every interface, now and once it is
+// opened again. It is for any goroutine.
+func (i *interfaces) watch(p port) {
+	for _, l := range i.all {
+		l.watch(p)
+	}
+}
+
+// ignore lets the frames of a flow go in the kernel.
+func (i *interfaces) ignore(k capture.FlowKey) {
+	for _, l := range i.all {
+		l.ignore(k)
+	}
+}
+
 // lasting is the source of one interface. One that tells of trouble, as that its
 // interface is down, is read on; one that does nothing else is opened again.
 type lasting struct {
@@ -80,6 +103,44 @@ type lasting struct {
 	mu     sync.Mutex // for who does not read; who reads changes these
 	src    capture.Source
 	before capture.Stats // of the sources before
+	ports  map[port]bool // that were to be watched
+	deaf   bool          // the source did not do what it was told, which was logged
+}
+
+// mostPorts bounds the ports that are watched, so that who invents endpoints does
+// not have all traffic pass. A conversation on another is found by how it begins.
+const mostPorts = 4096
+
+func (l *lasting) watch(p port) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ports[p] || len(l.ports) >= mostPorts {
+		return
+	}
+	if l.ports == nil {
+		l.ports = make(map[port]bool)
+	}
+	l.ports[p] = true
+	l.steer(p.pass)
+}
+
+func (l *lasting) ignore(k capture.FlowKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steer(func(s capture.Steerer) error { return s.Ignore(k) })
+}
+
+// steer tells the source something, if it listens; the lock is held. What it does
+// not do costs speed, so that it is said once.
+func (l *lasting) steer(tell func(capture.Steerer) error) {
+	s, ok := l.src.(capture.Steerer)
+	if !ok {
+		return
+	}
+	if err := tell(s); err != nil && !l.deaf {
+		l.deaf = true
+		l.log.Warn().Err(err).Msg("the kernel's filter cannot be steered; more comes than is of interest")
+	}
 }
 
 // patience is how many Reads in a row may fail, at silence from one to the next.
@@ -173,6 +234,9 @@ func (l *lasting) again() (bool, error) {
 	default:
 	}
 	l.src = src
+	for p := range l.ports {
+		l.steer(p.pass)
+	}
 	l.log.Info().Msg("the interface is there again")
 	return true, nil
 }

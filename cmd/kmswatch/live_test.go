@@ -295,21 +295,6 @@ func (l *lines) wait(t *testing.T, what string, is func(string) bool) line {
 	}
 }
 
-// so gives the lines so far.
-func (l *lines) so() (all []string) {
-	for {
-		select {
-		case got, ok := <-l.ch:
-			if !ok {
-				return all
-			}
-			all = append(all, got.text)
-		default:
-			return all
-		}
-	}
-}
-
 // rest gives the lines until the end.
 func (l *lines) rest(t *testing.T) (all []string) {
 	t.Helper()
