@@ -11,12 +11,16 @@ import (
 	"github.com/rs/zerolog"
 
 	"kmswatch/capture"
+	"kmswatch/capture/merge"
 	"kmswatch/cmd/kmswatch/metrics"
 )
 
 // silence is how long a Read of a live source takes at most when nothing comes;
 // then it gives no frame and no error.
 const silence = 100 * time.Millisecond
+
+// hold is how long a frame of one interface waits for earlier ones of another.
+const hold = 50 * time.Millisecond
 
 // interfaces are the sources of all interfaces as one.
 type interfaces struct {
@@ -42,7 +46,11 @@ func openInterfaces(names []string, open func(string) (capture.Source, error), l
 	}
 	i.Source = i.all[0]
 	if len(i.all) > 1 {
-		i.Source = merge(i.all)
+		sources := make([]capture.Source, len(i.all))
+		for n, l := range i.all {
+			sources[n] = l
+		}
+		i.Source = merge.New(sources, hold)
 	}
 	return i, nil
 }
@@ -56,22 +64,87 @@ func (i *interfaces) counts() []metrics.Interface {
 	return all
 }
 
-// lasting is the source of one interface, opened again where it fails: it may be
-// taken down, renamed, or gone and there again.
+// port is one that the filters of the kernel let pass.
+type port struct {
+	proto  uint8 // IP protocol number
+	number uint16
+}
+
+func (p port) pass(s capture.Steerer) error { return s.WatchPort(p.proto, p.number) }
+
+// watch lets a port pass in the kernel, on every interface, now and once it is
+// opened again. It is for any goroutine.
+func (i *interfaces) watch(p port) {
+	for _, l := range i.all {
+		l.watch(p)
+	}
+}
+
+// ignore lets the frames of a flow go in the kernel.
+func (i *interfaces) ignore(k capture.FlowKey) {
+	for _, l := range i.all {
+		l.ignore(k)
+	}
+}
+
+// lasting is the source of one interface. One that tells of trouble, as that its
+// interface is down, is read on; one that does nothing else is opened again.
 type lasting struct {
 	name   string
 	open   func() (capture.Source, error)
 	log    zerolog.Logger
 	closed chan struct{}
 
-	failed error // of the last Read, whose frames are lent still
-	next   time.Time
-	wait   time.Duration
+	failures int  // Reads that failed, one after the other
+	dead     bool // the source is to be closed by the next Read: its frames are lent still
+	next     time.Time
+	wait     time.Duration
 
 	mu     sync.Mutex // for who does not read; who reads changes these
 	src    capture.Source
 	before capture.Stats // of the sources before
+	ports  map[port]bool // that were to be watched
+	deaf   bool          // the source did not do what it was told, which was logged
 }
+
+// mostPorts bounds the ports that are watched, so that who invents endpoints does
+// not have all traffic pass. A conversation on another is found by how it begins.
+const mostPorts = 4096
+
+func (l *lasting) watch(p port) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ports[p] || len(l.ports) >= mostPorts {
+		return
+	}
+	if l.ports == nil {
+		l.ports = make(map[port]bool)
+	}
+	l.ports[p] = true
+	l.steer(p.pass)
+}
+
+func (l *lasting) ignore(k capture.FlowKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steer(func(s capture.Steerer) error { return s.Ignore(k) })
+}
+
+// steer tells the source something, if it listens; the lock is held. What it does
+// not do costs speed, so that it is said once.
+func (l *lasting) steer(tell func(capture.Steerer) error) {
+	s, ok := l.src.(capture.Steerer)
+	if !ok {
+		return
+	}
+	if err := tell(s); err != nil && !l.deaf {
+		l.deaf = true
+		l.log.Warn().Err(err).Msg("the kernel's filter cannot be steered; more comes than is of interest")
+	}
+}
+
+// patience is how many Reads in a row may fail, at silence from one to the next.
+const patience = 10
 
 // Bounds of the time between two tries to open a source.
 const (
@@ -80,10 +153,9 @@ const (
 )
 
 // Read meets capture.Source. An error but io.EOF ends the source: it is closed,
-// or the right to open it again is gone.
+// or the rights to go on are gone.
 func (l *lasting) Read(frames []capture.Frame) (int, error) {
-	if l.failed != nil {
-		l.log.Error().Err(l.failed).Msg("the interface failed; it is opened again")
+	if l.dead {
 		l.drop()
 	}
 	if l.src == nil {
@@ -93,14 +165,37 @@ func (l *lasting) Read(frames []capture.Frame) (int, error) {
 	}
 	n, err := l.src.Read(frames)
 	if err == nil || err == io.EOF {
+		l.failures = 0
 		return n, err
 	}
 	select {
 	case <-l.closed:
 		return n, os.ErrClosed
 	default:
-		l.failed = err
-		return n, nil
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return n, fmt.Errorf("%s: the rights to go on were given up: %w", l.name, err)
+	}
+	if l.failures++; l.failures == 1 {
+		l.log.Error().Err(err).Msg("the interface is in trouble")
+	}
+	if l.failures == patience {
+		l.log.Error().Err(err).Msg("the interface failed; it is opened again")
+		l.dead = true
+	}
+	if n == 0 {
+		return 0, l.pause(silence)
+	}
+	return n, nil
+}
+
+// pause waits, unless the source is closed.
+func (l *lasting) pause(d time.Duration) error {
+	select {
+	case <-l.closed:
+		return os.ErrClosed
+	case <-time.After(d):
+		return nil
 	}
 }
 
@@ -110,7 +205,7 @@ func (l *lasting) drop() {
 	defer l.mu.Unlock()
 	l.before = l.before.Plus(l.src.Stats())
 	l.src.Close()
-	l.src, l.failed = nil, nil
+	l.src, l.failures, l.dead = nil, 0, false
 	l.wait = firstWait
 	l.next = time.Now().Add(l.wait)
 }
@@ -118,12 +213,7 @@ func (l *lasting) drop() {
 // again tries to open the source, if it is time to.
 func (l *lasting) again() (bool, error) {
 	if left := time.Until(l.next); left > 0 {
-		select {
-		case <-l.closed:
-			return false, os.ErrClosed
-		case <-time.After(min(left, silence)):
-			return false, nil
-		}
+		return false, l.pause(min(left, silence))
 	}
 	src, err := l.open()
 	switch {
@@ -144,6 +234,9 @@ func (l *lasting) again() (bool, error) {
 	default:
 	}
 	l.src = src
+	for p := range l.ports {
+		l.steer(p.pass)
+	}
 	l.log.Info().Msg("the interface is there again")
 	return true, nil
 }
@@ -167,125 +260,4 @@ func (l *lasting) Close() error {
 		return nil
 	}
 	return l.src.Close()
-}
-
-// merged gives the frames of several sources as they come. Each is read by a
-// goroutine of its own, one batch ahead.
-type merged struct {
-	sources []*lasting
-	batches chan *batch
-	lent    *batch // whose frames the caller has
-	left    int    // sources that have not ended
-	number  uint64 // of frames given
-	timer   *time.Timer
-	closed  chan struct{}
-	readers sync.WaitGroup
-}
-
-// batch is what one source gave.
-type batch struct {
-	frames []capture.Frame
-	given  int // of those
-	n      int
-	err    error
-	again  chan struct{} // lets the source be read again
-}
-
-func merge(sources []*lasting) *merged {
-	m := &merged{
-		sources: sources, left: len(sources), batches: make(chan *batch),
-		timer: time.NewTimer(silence), closed: make(chan struct{}),
-	}
-	for i, s := range sources {
-		m.readers.Go(func() { m.read(int32(i), s) })
-	}
-	return m
-}
-
-// read hands over the batches of a source.
-func (m *merged) read(index int32, s *lasting) {
-	b := &batch{frames: make([]capture.Frame, framesARead), again: make(chan struct{}, 1)}
-	for {
-		b.given = 0
-		b.n, b.err = s.Read(b.frames)
-		for i := range b.frames[:b.n] {
-			b.frames[i].Interface = index
-		}
-		if b.n == 0 && b.err == nil {
-			select {
-			case <-m.closed:
-				return
-			default:
-				continue
-			}
-		}
-		select {
-		case m.batches <- b:
-		case <-m.closed:
-			return
-		}
-		if b.err != nil {
-			return // who was given the batch may hold it
-		}
-		select {
-		case <-b.again:
-		case <-m.closed:
-			return
-		}
-	}
-}
-
-// Read meets capture.Source. Frames are numbered as they are given.
-func (m *merged) Read(frames []capture.Frame) (int, error) {
-	b := m.lent
-	if b != nil && b.given == b.n {
-		b.again <- struct{}{}
-		b, m.lent = nil, nil
-	}
-	if b == nil {
-		m.timer.Reset(silence)
-		select {
-		case b = <-m.batches:
-		case <-m.timer.C:
-			return 0, nil
-		}
-	}
-	n := copy(frames, b.frames[b.given:b.n])
-	b.given += n
-	for i := range frames[:n] {
-		m.number++
-		frames[i].Number = m.number
-	}
-	if b.err == nil || b.given < b.n {
-		m.lent = b
-		return n, nil
-	}
-	m.lent = nil
-	if b.err != io.EOF {
-		return n, b.err
-	}
-	if m.left--; m.left > 0 {
-		return n, nil
-	}
-	return n, io.EOF
-}
-
-// Stats meets capture.Source.
-func (m *merged) Stats() capture.Stats {
-	var sum capture.Stats
-	for _, s := range m.sources {
-		sum = sum.Plus(s.Stats())
-	}
-	return sum
-}
-
-// Close meets capture.Source.
-func (m *merged) Close() error {
-	close(m.closed)
-	var errs []error
-	for _, s := range m.sources {
-		errs = append(errs, s.Close())
-	}
-	m.readers.Wait()
-	return errors.Join(errs...)
 }

@@ -124,7 +124,8 @@ func (p *paced) Stats() capture.Stats {
 
 func (p *paced) Close() error { close(p.closed); return nil }
 
-// queued is a live source whose frames and errors the test gives.
+// queued is a live source whose frames the test gives, and the error from which
+// on it has no others.
 type queued struct {
 	name   string
 	frames chan []capture.Frame
@@ -134,6 +135,7 @@ type queued struct {
 	once   sync.Once
 	closed chan struct{}
 	lent   []capture.Frame
+	failed error
 }
 
 func newQueued(name string) *queued {
@@ -143,6 +145,9 @@ func newQueued(name string) *queued {
 // Read gives frames whose memory is spoilt by the next Read.
 func (q *queued) Read(frames []capture.Frame) (int, error) {
 	q.spoil()
+	if q.failed != nil {
+		return 0, q.failed
+	}
 	var given []capture.Frame
 	select { // frames before what fails after them
 	case given = <-q.frames:
@@ -150,8 +155,8 @@ func (q *queued) Read(frames []capture.Frame) (int, error) {
 		select {
 		case <-q.closed:
 			return 0, os.ErrClosed
-		case err := <-q.fail:
-			return 0, err
+		case q.failed = <-q.fail:
+			return 0, q.failed
 		case given = <-q.frames:
 		case <-time.After(silence / 10):
 		}
@@ -286,21 +291,6 @@ func (l *lines) wait(t *testing.T, what string, is func(string) bool) line {
 			seen = append(seen, got.text)
 		case <-late:
 			t.Fatalf("no %s; there was %q", what, seen)
-		}
-	}
-}
-
-// so gives the lines so far.
-func (l *lines) so() (all []string) {
-	for {
-		select {
-		case got, ok := <-l.ch:
-			if !ok {
-				return all
-			}
-			all = append(all, got.text)
-		default:
-			return all
 		}
 	}
 }

@@ -190,6 +190,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		return err
 	}
 	defer s.src.Close()
+	s.watchKMS(conf)
 	if err := giveUpRights(log, &l); err != nil {
 		return err
 	}

@@ -315,21 +315,13 @@ func TestRunWithAFile(t *testing.T) {
 		}
 		return strings.Count(string(b), `"uid":"kms-zone-climb"`)
 	}
-	until := func(what string, is func() bool) {
-		t.Helper()
-		for late := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(late) {
-				t.Fatalf("no %s; logs %q", what, c.logs.so())
-			}
-		}
-	}
-	until("alert", func() bool { return count(out) == 1 })
+	until(t, "alert", func() bool { return count(out) == 1 })
 	if err := os.Rename(out, moved); err != nil {
 		t.Fatal(err)
 	}
 	write(t, c.conf(), zones+"rules: {kms-zone-climb: {severity: critical}}\n")
 	c.signal(syscall.SIGHUP)
-	until("alert in the new file", func() bool { return count(out) == 1 })
+	until(t, "alert in the new file", func() bool { return count(out) == 1 })
 	c.signal(syscall.SIGTERM)
 	if state := <-c.over; state.ExitCode() != exitDone {
 		t.Errorf("it ended with %v", state)

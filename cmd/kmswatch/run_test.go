@@ -266,7 +266,8 @@ func TestAnInterfaceThatFailsIsOpenedAgain(t *testing.T) {
 	}, "-i", "eth1")
 	first.frames <- stamped(frames[:4])
 	first.fail <- syscall.ENETDOWN
-	p.logs.wait(t, "failure", has("network is down", `"interface":"eth1"`))
+	p.logs.wait(t, "trouble", has("network is down", "in trouble", `"interface":"eth1"`))
+	p.logs.wait(t, "failure", has("network is down", "it is opened again"))
 	p.logs.wait(t, "another", has("no such device", "cannot be opened"))
 	p.logs.wait(t, "return", has("the interface is there again"))
 	select {
@@ -282,19 +283,27 @@ func TestAnInterfaceThatFailsIsOpenedAgain(t *testing.T) {
 	}
 }
 
-func TestWithoutTheRightToOpenItAgainItEnds(t *testing.T) {
-	src := newQueued("eth1")
-	opened := 0
-	p := start(t, func(string, *live) (capture.Source, error) {
-		if opened++; opened > 1 {
-			return nil, fmt.Errorf("socket: %w", syscall.EPERM)
+func TestWithoutTheRightsToGoOnItEnds(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{syscall.ENETDOWN, "kmswatch: read: eth1: open again without the right to: socket: operation not permitted"},
+		{fmt.Errorf("attach: %w", syscall.EPERM), "kmswatch: read: eth1: the rights to go on were given up: attach: operation not permitted"},
+	} {
+		src := newQueued("eth1")
+		opened := 0
+		p := start(t, func(string, *live) (capture.Source, error) {
+			if opened++; opened > 1 {
+				return nil, fmt.Errorf("socket: %w", syscall.EPERM)
+			}
+			return src, nil
+		}, "-i", "eth1")
+		src.fail <- tt.err
+		logs := p.logs.rest(t)
+		if code := <-p.code; code != exitFailed || !has(tt.want)(logs[len(logs)-1]) {
+			t.Errorf("exit code %d, logs %q", code, logs)
 		}
-		return src, nil
-	}, "-i", "eth1")
-	src.fail <- syscall.ENETDOWN
-	logs := p.logs.rest(t)
-	if code := <-p.code; code != exitFailed || !has("kmswatch: read: eth1: open again without the right to: socket: operation not permitted")(logs[len(logs)-1]) {
-		t.Errorf("exit code %d, logs %q", code, logs)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -84,11 +85,46 @@ type reloaded struct {
 
 // Handle meets decode.Handler.
 func (s *sensor) Handle(e decode.Event) {
-	if a, ok := e.(*decode.Anomaly); ok {
-		s.anomalies[metrics.Anomaly{Protocol: a.Protocol, Name: a.Name}]++
+	switch e := e.(type) {
+	case *decode.Anomaly:
+		s.anomalies[metrics.Anomaly{Protocol: e.Protocol, Name: e.Name}]++
+	case *decode.EndpointMapped:
+		s.endpoint(e)
+	case *decode.Opaque:
+		// SMB and SASL may go back to plain messages; TLS goes on until the flow ends.
+		if f := &e.Head().Flow; e.What == "tls" {
+			s.src.ignore(capture.FlowKey{Proto: f.Proto, A: address(f.Client), B: address(f.Server)})
+		}
 	}
 	s.eval.Handle(e)
 }
+
+// endpoint has the kernel let the port pass that a server names.
+func (s *sensor) endpoint(e *decode.EndpointMapped) {
+	switch {
+	case !e.Known || e.Port == 0:
+	case e.Transport == decode.TransportUDP:
+		s.src.watch(port{udp, e.Port})
+	case e.Transport != decode.TransportPipe:
+		s.src.watch(port{tcp, e.Port})
+	}
+}
+
+// IP protocol numbers.
+const (
+	tcp = 6
+	udp = 17
+)
+
+// watchKMS has the kernel let the ports of KMS pass.
+func (s *sensor) watchKMS(c *config.Config) {
+	s.src.watch(port{tcp, decode.DefaultKMSPort})
+	for _, p := range kmsPorts(c) {
+		s.src.watch(port{tcp, p})
+	}
+}
+
+func address(e decode.Endpoint) netip.AddrPort { return netip.AddrPortFrom(e.Addr, e.Port) }
 
 // take is given every alert.
 func (s *sensor) take(a *alerts.Alert) {
@@ -256,6 +292,7 @@ func (s *sensor) reconfigure(r reloaded) {
 			s.log.Warn().Msg("sensor and limits of the configuration are those of the start: they need a restart")
 		}
 		s.conf = r.conf
+		s.watchKMS(r.conf)
 		s.engine.SetKMSPorts(kmsPorts(r.conf))
 	}
 	s.engine.Between(func(m decode.Moment) {

@@ -91,7 +91,11 @@ func child(dir string) {
 		name   string
 		family int
 	}{{"packet", unix.AF_PACKET}, {"netlink", unix.AF_NETLINK}, {"xdp", unix.AF_XDP}, {"inet", unix.AF_INET}} {
-		fd, err := unix.Socket(f.family, unix.SOCK_RAW, 0)
+		protocol := 0
+		if f.family == unix.AF_NETLINK {
+			protocol = unix.NETLINK_NETFILTER
+		}
+		fd, err := unix.Socket(f.family, unix.SOCK_RAW, protocol)
 		if f.family == unix.AF_INET {
 			fd, err = unix.Socket(f.family, unix.SOCK_STREAM, 0)
 		}
@@ -100,6 +104,8 @@ func child(dir string) {
 			unix.Close(fd)
 		}
 	}
+	_, err = net.InterfaceByName("lo")
+	tell("an interface by its name", err)
 	tell("connect", func() error { _, err := net.Dial("tcp", listener.Addr().String()); return err }())
 	tell("listen anew", func() error { _, err := net.Listen("tcp", "127.0.0.1:0"); return err }())
 	tell("run a program", exec.Command("/bin/true").Run())
@@ -213,6 +219,7 @@ func TestWhatIsNotNeededIsRefused(t *testing.T) {
 		"write what was open":            "<nil>",
 		"a socket of packet":             "EPERM",
 		"a socket of netlink":            "EPERM",
+		"an interface by its name":       "<nil>",
 		"a socket of xdp":                "EPERM",
 		"a socket of inet":               "<nil>",
 		"connect":                        "EACCES",

@@ -28,7 +28,8 @@ var denied = [...]uint32{
 }
 
 // families are those of new sockets: to tell the service manager, to serve
-// metrics, to deliver alerts.
+// metrics, to deliver alerts. Of AF_NETLINK there is NETLINK_ROUTE, which tells an
+// interface by its name.
 var families = [...]uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6}
 
 // mapCommands are those of bpf(2) that work on a map that is open (linux/bpf.h):
@@ -103,6 +104,13 @@ func program(arch uint32, maps bool) []unix.SockFilter {
 	refuse(unix.SYS_SOCKET, offArg2, unix.IPPROTO_MPTCP)
 	// What is typed into a terminal is typed by its user.
 	refuse(unix.SYS_IOCTL, offArg1, unix.TIOCSTI)
+	add(equal, unix.SYS_SOCKET, 0, 6)
+	add(load, offArg0, 0, 0)
+	add(equal, unix.AF_NETLINK, 0, 3)
+	add(load, offArg2, 0, 0)
+	add(equal, unix.NETLINK_ROUTE, 0, 1)
+	add(ret, allow, 0, 0)
+	add(load, offNumber, 0, 0)
 	only(unix.SYS_SOCKET, offArg0, families[:]...)
 	if maps {
 		only(unix.SYS_BPF, offArg0, mapCommands[:]...)
