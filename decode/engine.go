@@ -342,6 +342,15 @@ type ports struct {
 	all portSet // those of KMS among them
 }
 
+// Ports gives the ports of TCP and of UDP from and to which an Engine looks at
+// every frame, for a source that lets go what is of no interest: those of the
+// protocols that are not told by how they begin, and of the handshakes before
+// them. kms are the ports of KMS beside DefaultKMSPort.
+func Ports(kms []uint16) (tcp, udp []uint16) {
+	tcp = append(append(append(tcp, serverPorts[:]...), DefaultKMSPort), kms...)
+	return tcp, []uint16{portDNS, portKerberos, portLDAP}
+}
+
 // newPorts takes the ports of KMS beside DefaultKMSPort.
 func newPorts(kms []uint16) *ports {
 	p := new(ports)

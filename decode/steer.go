@@ -21,9 +21,11 @@ func (s *shard) steer(f *flow) {
 		return
 	}
 	if f.bytes[0]+f.bytes[1]-f.told >= bulk {
-		f.ignored = s.limits.steer.Ignore(f.steered()) == nil
+		s.letGo(f)
 	}
 }
+
+func (s *shard) letGo(f *flow) { f.ignored = s.limits.steer.Ignore(f.steered()) == nil }
 
 // attend notes that a flow told something, and asks for all of its frames again.
 func (s *shard) attend(f *flow) {

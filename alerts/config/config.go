@@ -41,6 +41,7 @@ type Config struct {
 type Live struct {
 	Interfaces []string       // names
 	Mode       string         // ModeSpan or ModeHost
+	Source     string         // SourceRing or SourceXDP
 	Rings      int            // of the kernel, an interface
 	RingSize   int64          // bytes, each
 	Metrics    netip.AddrPort // to listen on; invalid iff nowhere
@@ -51,6 +52,12 @@ type Live struct {
 const (
 	ModeSpan = "span" // a port that mirrors the traffic of others
 	ModeHost = "host" // the interfaces of this host, and only its own traffic
+)
+
+// Sources of a running sensor.
+const (
+	SourceRing = "ring" // a copy of what passes an interface
+	SourceXDP  = "xdp"  // all that comes to an interface, which is kept from the host
 )
 
 // DefaultMetricsPort is the port of metrics where only an address is given.
@@ -143,6 +150,9 @@ func (l *loader) readSensor(n ast.Node) {
 			})
 		}},
 		field{"mode", func(_ *token.Token, v ast.Node) { c.Mode, _ = l.word(v, "mode", []string{ModeSpan, ModeHost}) }},
+		field{"source", func(_ *token.Token, v ast.Node) {
+			c.Source, _ = l.word(v, "source", []string{SourceRing, SourceXDP})
+		}},
 		field{"rings", func(_ *token.Token, v ast.Node) {
 			i, _ := l.integer(v, "rings", 1, 64)
 			c.Rings = int(i)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -72,19 +73,34 @@ type port struct {
 
 func (p port) pass(s capture.Steerer) error { return s.WatchPort(p.proto, p.number) }
 
-// watch lets a port pass in the kernel, on every interface, now and once it is
-// opened again. It is for any goroutine.
-func (i *interfaces) watch(p port) {
+// WatchPort meets capture.Steerer: on every interface, now and once it is opened
+// again.
+func (i *interfaces) WatchPort(proto uint8, number uint16) error {
+	var err error
 	for _, l := range i.all {
-		l.watch(p)
+		err = cmp.Or(err, l.watchPort(port{proto, number}))
 	}
+	return err
 }
 
-// ignore lets the frames of a flow go in the kernel.
-func (i *interfaces) ignore(k capture.FlowKey) {
+// Watch meets capture.Steerer.
+func (i *interfaces) Watch(k capture.FlowKey) error {
+	return i.steer(func(s capture.Steerer) error { return s.Watch(k) })
+}
+
+// Ignore meets capture.Steerer.
+func (i *interfaces) Ignore(k capture.FlowKey) error {
+	return i.steer(func(s capture.Steerer) error { return s.Ignore(k) })
+}
+
+func (i *interfaces) steer(tell func(capture.Steerer) error) error {
+	var err error
 	for _, l := range i.all {
-		l.ignore(k)
+		l.mu.Lock()
+		err = cmp.Or(err, l.steer(tell))
+		l.mu.Unlock()
 	}
+	return err
 }
 
 // lasting is the source of one interface. One that tells of trouble, as that its
@@ -107,40 +123,32 @@ type lasting struct {
 	deaf   bool          // the source did not do what it was told, which was logged
 }
 
-// mostPorts bounds the ports that are watched, so that who invents endpoints does
-// not have all traffic pass. A conversation on another is found by how it begins.
-const mostPorts = 4096
-
-func (l *lasting) watch(p port) {
+func (l *lasting) watchPort(p port) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ports[p] || len(l.ports) >= mostPorts {
-		return
+	if l.ports[p] {
+		return nil
 	}
 	if l.ports == nil {
 		l.ports = make(map[port]bool)
 	}
 	l.ports[p] = true
-	l.steer(p.pass)
-}
-
-func (l *lasting) ignore(k capture.FlowKey) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.steer(func(s capture.Steerer) error { return s.Ignore(k) })
+	return l.steer(p.pass)
 }
 
 // steer tells the source something, if it listens; the lock is held. What it does
 // not do costs speed, so that it is said once.
-func (l *lasting) steer(tell func(capture.Steerer) error) {
+func (l *lasting) steer(tell func(capture.Steerer) error) error {
 	s, ok := l.src.(capture.Steerer)
 	if !ok {
-		return
+		return nil
 	}
-	if err := tell(s); err != nil && !l.deaf {
+	err := tell(s)
+	if err != nil && !l.deaf {
 		l.deaf = true
 		l.log.Warn().Err(err).Msg("the kernel's filter cannot be steered; more comes than is of interest")
 	}
+	return err
 }
 
 // patience is how many Reads in a row may fail, at silence from one to the next.
@@ -235,7 +243,7 @@ func (l *lasting) again() (bool, error) {
 	}
 	l.src = src
 	for p := range l.ports {
-		l.steer(p.pass)
+		_ = l.steer(p.pass)
 	}
 	l.log.Info().Msg("the interface is there again")
 	return true, nil

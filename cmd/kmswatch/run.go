@@ -35,6 +35,7 @@ import (
 type live struct {
 	interfaces []string
 	mode       oneOf
+	source     oneOf
 	config     string
 	format     oneOf
 	output     string
@@ -46,6 +47,8 @@ type live struct {
 	rings    int            // of the kernel, an interface; 0 is the source's default
 	ringSize int64          // bytes, likewise
 	listen   netip.AddrPort // metrics, read
+	kmsPorts []uint16       // of the inventory
+	log      zerolog.Logger
 }
 
 // openFunc opens the source of an interface.
@@ -54,6 +57,7 @@ type openFunc func(name string, l *live) (capture.Source, error)
 func newRun(t terminal, open openFunc) *cobra.Command {
 	l := live{
 		mode:   oneOf{value: config.ModeSpan, words: []string{config.ModeSpan, config.ModeHost}},
+		source: oneOf{value: config.SourceRing, words: []string{config.SourceRing, config.SourceXDP}},
 		format: oneOf{value: "console", words: []string{"console", "ndjson"}},
 	}
 	c := &cobra.Command{
@@ -61,7 +65,13 @@ func newRun(t terminal, open openFunc) *cobra.Command {
 		Short: "Watch interfaces and print alerts as they come",
 		Long: `Watch the traffic of interfaces and print the alerts that it raises, each within
 a second of its frame. In the mode span an interface is a mirror port, and frames
-for others are taken; in the mode host it is one of this host's own.
+for others are taken; in the mode host it is one of this host's own, and only the
+traffic of this host is looked at: without an interface, all that are up.
+
+The kernel lets go what is of no interest. With the source ring it gives the rest
+a copy, and whatever else happens on the interface goes on. With the source xdp
+it does so in the driver, two to three times as fast, and keeps all frames from
+the host: it is for a port that only a mirror feeds.
 
 Run it as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and
 CAP_PERFMON. Once all is open it gives up what it does not need: root becomes the
@@ -81,6 +91,7 @@ anew; a configuration with a mistake is refused whole. Logs go to standard error
 	flags := c.Flags()
 	flags.StringArrayVarP(&l.interfaces, "interface", "i", nil, "`name` of an interface; may be given several times")
 	flags.VarP(&l.mode, "mode", "m", "span: a mirror port; or host: an interface of this host")
+	flags.Var(&l.source, "source", "ring: any interface; or xdp: a port that only a mirror feeds, at line rate")
 	flags.StringVarP(&l.config, "config", "c", "", "zones, inventory and rules, a YAML `file`")
 	flags.VarP(&l.format, "format", "f", "console, or ndjson: OCSF Detection Findings, one JSON object a line")
 	flags.StringVarP(&l.output, "output", "o", "-", "`file` to append the alerts to; - for standard output")
@@ -90,6 +101,7 @@ anew; a configuration with a mistake is refused whole. Logs go to standard error
 	flags.BoolVar(&l.keepRights, "keep-rights", false, "give up no rights, so that an interface that went away can be opened again")
 	_ = c.RegisterFlagCompletionFunc("format", l.format.complete)
 	_ = c.RegisterFlagCompletionFunc("mode", l.mode.complete)
+	_ = c.RegisterFlagCompletionFunc("source", l.source.complete)
 	_ = c.RegisterFlagCompletionFunc("interface", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return interfaceNames(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -99,8 +111,20 @@ anew; a configuration with a mistake is refused whole. Logs go to standard error
 
 // settle takes from the configuration what no flag says, and checks all.
 func (l *live) settle(c *cobra.Command, conf *config.Config) error {
+	if conf.Live.Mode != "" && !c.Flags().Changed("mode") {
+		l.mode.value = conf.Live.Mode
+	}
+	if conf.Live.Source != "" && !c.Flags().Changed("source") {
+		l.source.value = conf.Live.Source
+	}
+	if l.mode.value == config.ModeHost && l.source.value == config.SourceXDP {
+		return usageError{errors.New("--source xdp keeps frames from the host: it is for --mode span, on a port that only a mirror feeds")}
+	}
 	if len(l.interfaces) == 0 {
 		l.interfaces = conf.Live.Interfaces
+	}
+	if len(l.interfaces) == 0 && l.mode.value == config.ModeHost {
+		l.interfaces = interfacesUp()
 	}
 	if len(l.interfaces) == 0 {
 		return usageError{fmt.Errorf("no interface named; try: kmswatch run --interface NAME, with one of: %s", strings.Join(interfaceNames(), ", "))}
@@ -109,9 +133,6 @@ func (l *live) settle(c *cobra.Command, conf *config.Config) error {
 		if name == "" || slices.Contains(l.interfaces[:i], name) {
 			return usageError{fmt.Errorf("--interface %q: want the name of another interface each time", name)}
 		}
-	}
-	if conf.Live.Mode != "" && !c.Flags().Changed("mode") {
-		l.mode.value = conf.Live.Mode
 	}
 	if conf.Limits.Workers != 0 && !c.Flags().Changed("workers") {
 		l.workers = conf.Limits.Workers
@@ -135,7 +156,7 @@ func (l *live) settle(c *cobra.Command, conf *config.Config) error {
 			l.user = "kmswatch"
 		}
 	}
-	l.rings, l.ringSize = conf.Live.Rings, conf.Live.RingSize
+	l.rings, l.ringSize, l.kmsPorts = conf.Live.Rings, conf.Live.RingSize, kmsPorts(conf)
 	return nil
 }
 
@@ -150,6 +171,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	}
 	now := time.Now
 	log := newLogger(t.err, now)
+	l.log = log
 	m := metrics.New(buildVersion(), infos())
 	m.Loaded(now())
 	s := &sensor{
@@ -195,7 +217,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		return err
 	}
 	engine := engineConfig(conf)
-	engine.Workers = l.workers
+	engine.Workers, engine.Steer = l.workers, s.src
 	s.engine = decode.New(engine, s)
 	log.Info().Str("version", buildVersion()).Strs("interfaces", l.interfaces).Str("mode", l.mode.value).
 		Str("config", l.config).Int("rules", len(s.eval.Rules())).Int("workers", l.workers).Msg("watching")
@@ -286,6 +308,17 @@ func giveUpRights(log zerolog.Logger, l *live) error {
 		}
 	}
 	return nil
+}
+
+// interfacesUp names the interfaces of this machine that are up.
+func interfacesUp() (names []string) {
+	all, _ := net.Interfaces()
+	for _, i := range all {
+		if i.Flags&net.FlagUp != 0 {
+			names = append(names, i.Name)
+		}
+	}
+	return names
 }
 
 // interfaceNames names the interfaces of this machine.

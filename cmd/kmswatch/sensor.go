@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -85,46 +84,22 @@ type reloaded struct {
 
 // Handle meets decode.Handler.
 func (s *sensor) Handle(e decode.Event) {
-	switch e := e.(type) {
-	case *decode.Anomaly:
+	if e, ok := e.(*decode.Anomaly); ok {
 		s.anomalies[metrics.Anomaly{Protocol: e.Protocol, Name: e.Name}]++
-	case *decode.EndpointMapped:
-		s.endpoint(e)
-	case *decode.Opaque:
-		// SMB and SASL may go back to plain messages; TLS goes on until the flow ends.
-		if f := &e.Head().Flow; e.What == "tls" {
-			s.src.ignore(capture.FlowKey{Proto: f.Proto, A: address(f.Client), B: address(f.Server)})
-		}
 	}
 	s.eval.Handle(e)
 }
 
-// endpoint has the kernel let the port pass that a server names.
-func (s *sensor) endpoint(e *decode.EndpointMapped) {
-	switch {
-	case !e.Known || e.Port == 0:
-	case e.Transport == decode.TransportUDP:
-		s.src.watch(port{udp, e.Port})
-	case e.Transport != decode.TransportPipe:
-		s.src.watch(port{tcp, e.Port})
-	}
-}
-
-// IP protocol numbers.
-const (
-	tcp = 6
-	udp = 17
-)
+// tcp is the IP protocol number of TCP.
+const tcp = 6
 
 // watchKMS has the kernel let the ports of KMS pass.
 func (s *sensor) watchKMS(c *config.Config) {
-	s.src.watch(port{tcp, decode.DefaultKMSPort})
+	_ = s.src.WatchPort(tcp, decode.DefaultKMSPort) // what is not done was said
 	for _, p := range kmsPorts(c) {
-		s.src.watch(port{tcp, p})
+		_ = s.src.WatchPort(tcp, p)
 	}
 }
-
-func address(e decode.Endpoint) netip.AddrPort { return netip.AddrPortFrom(e.Addr, e.Port) }
 
 // take is given every alert.
 func (s *sensor) take(a *alerts.Alert) {
