@@ -62,9 +62,8 @@ func TestSeveralInterfacesAreOne(t *testing.T) {
 	if len(counts) != 3 || counts[1].Name != "eth2" || counts[1].Stats.Received != rounds*each || counts[1].Stats.Dropped != 7 {
 		t.Errorf("%+v", counts)
 	}
-	begin := time.Now()
-	if n, err := src.Read(frames); n != 0 || err != nil || time.Since(begin) > 10*silence {
-		t.Errorf("on a silent wire: %d, %v after %v", n, err, time.Since(begin))
+	if n, err := src.Read(frames); n != 0 || err != nil {
+		t.Errorf("on a silent wire: %d, %v", n, err)
 	}
 	if err := src.Close(); err != nil {
 		t.Error(err)

@@ -296,8 +296,10 @@ func giveUpRights(log zerolog.Logger, l *live) error {
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return nil
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("give up rights: %w; --user root stays what it is, --keep-rights gives up none", err)
 	case err != nil:
-		return fmt.Errorf("give up rights: %w", err)
+		return fmt.Errorf("give up rights: %w; --keep-rights gives up none", err)
 	}
 	log.Info().Str("user", r.User).Str("capabilities", r.Kept).Int("landlock", r.Landlock).Bool("seccomp", r.Seccomp).Msg("rights given up")
 	if l.config != "" {

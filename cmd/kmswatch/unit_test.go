@@ -70,6 +70,9 @@ func TestTheUnitStartsTheCommandThereIs(t *testing.T) {
 func TestSystemdKnowsTheUnit(t *testing.T) {
 	tool, err := exec.LookPath("systemd-analyze")
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
 		t.Skip("no systemd-analyze")
 	}
 	b, err := os.ReadFile(unit)

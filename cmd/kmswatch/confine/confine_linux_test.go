@@ -55,6 +55,8 @@ func child(dir string) {
 		fmt.Println("open:", err)
 		return
 	}
+	before, err := Capabilities()
+	fmt.Println("before:", strings.Join(before, " "), err)
 	o := Options{
 		User: os.Getenv("CONFINE_TEST_USER"), Maps: os.Getenv("CONFINE_TEST_MAPS") != "",
 		Read: []string{filepath.Join(dir, "read"), filepath.Join(dir, "none")}, Write: []string{filepath.Join(dir, "write")},
@@ -146,6 +148,12 @@ func open(path string, flags int) error {
 // run runs the child and gives its answers.
 func run(t *testing.T, env ...string) map[string]string {
 	t.Helper()
+	return runAs(t, nil, env...)
+}
+
+// runAs runs it with other rights than the test's.
+func runAs(t *testing.T, as *syscall.SysProcAttr, env ...string) map[string]string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "confine") // for others to enter, unlike t.TempDir
 	if err != nil {
 		t.Fatal(err)
@@ -178,6 +186,7 @@ func run(t *testing.T, env ...string) map[string]string {
 	}
 	cmd := exec.Command(binary)
 	cmd.Env = append(os.Environ(), append(env, asChild+"="+dir)...)
+	cmd.SysProcAttr = as
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -261,6 +270,23 @@ func TestWhatIsNotNeededIsRefused(t *testing.T) {
 		got := run(t, "CONFINE_TEST_USER=nobody")
 		check(t, got, want)
 		check(t, got, map[string]string{"become root again": "EPERM", "kill": "EPERM"})
+		if s := got["confined"]; !strings.HasPrefix(s, "user nobody, capabilities none, ") {
+			t.Errorf("confined: %s", s)
+		}
+	})
+	t.Run("as a service manager starts it, with four capabilities", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			if os.Getenv("CI") != "" {
+				t.Fatal("only root starts it so")
+			}
+			t.Skip("only root starts it so")
+		}
+		got := runAs(t, &syscall.SysProcAttr{
+			Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+			AmbientCaps: []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_PERFMON, unix.CAP_BPF},
+		}, "CONFINE_TEST_USER=nobody")
+		check(t, got, want)
+		check(t, got, map[string]string{"before": "CAP_NET_ADMIN CAP_NET_RAW CAP_PERFMON CAP_BPF <nil>", "become root again": "EPERM"})
 		if s := got["confined"]; !strings.HasPrefix(s, "user nobody, capabilities none, ") {
 			t.Errorf("confined: %s", s)
 		}
