@@ -26,6 +26,7 @@ var doors = map[string][]string{
 	"github.com/goccy/go-yaml":   {"alerts/config"},
 	"github.com/gaissmai/bart":   {"alerts/zone", "alerts/inventory", "alerts"},
 	"golang.org/x/net":           {},
+	"golang.org/x/sys/windows":   {"capture/npcap", "cmd/kmswatch/service"},
 	"golang.org/x/term":          {"cmd"},
 	"github.com/klauspost/":      {"capture/pcapfile"},
 	"github.com/google/go-cmp":   {},

@@ -1,0 +1,352 @@
+package npcap
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kmswatch/capture"
+)
+
+// driver plays the DLL: frames come out of it as out of a driver, in a buffer
+// that is used again for the next.
+type driver struct {
+	mu     sync.Mutex
+	frames []record
+	fails  error // what next gives after the frames
+	lost   uint32
+	opens  int
+	closed int
+	absent error // what open gives
+	buffer [256]byte
+}
+
+func (d *driver) open() (handle, capture.LinkType, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.opens++
+	if d.absent != nil {
+		return nil, 0, d.absent
+	}
+	return d, capture.LinkEthernet, nil
+}
+
+func (d *driver) next(r *record) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.frames) == 0 {
+		return false, d.fails
+	}
+	*r = d.frames[0]
+	d.frames = d.frames[1:]
+	if len(r.data) <= len(d.buffer) {
+		r.data = d.buffer[:copy(d.buffer[:], r.data)]
+	}
+	return true, nil
+}
+
+func (d *driver) drops() (uint32, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lost, nil
+}
+
+func (d *driver) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed++
+}
+
+func (d *driver) put(payloads ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, p := range payloads {
+		d.frames = append(d.frames, record{sec: 1700000000, usec: uint32(i), length: uint32(len(p)), data: []byte(p)})
+	}
+}
+
+func (d *driver) set(change func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change()
+}
+
+func start(t *testing.T, d *driver, o Options) *Source {
+	t.Helper()
+	o.defaults()
+	s, err := newSource("mirror", o, d.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestReadGivesWhatTheDriverHas(t *testing.T) {
+	d := &driver{}
+	s := start(t, d, Options{})
+	d.put("one", "", "three")
+	d.frames[2].length = 1500
+	frames := make([]capture.Frame, 8)
+	n, err := s.Read(frames)
+	if n != 3 || err != nil {
+		t.Fatalf("%d frames, error %v", n, err)
+	}
+	for i, want := range []capture.Frame{
+		{Data: []byte("one"), Time: 1700000000e9, Length: 3, Number: 1},
+		{Data: nil, Time: 1700000000e9 + 1e3, Length: 0, Number: 2},
+		{Data: []byte("three"), Time: 1700000000e9 + 2e3, Length: 1500, Number: 3},
+	} {
+		got := frames[i]
+		if string(got.Data) != string(want.Data) || cap(got.Data) != len(got.Data) || got.Time != want.Time ||
+			got.Length != want.Length || got.Number != want.Number || got.Link != capture.LinkEthernet {
+			t.Errorf("frame %d is %+v (%q, cap %d)", i, got, got.Data, cap(got.Data))
+		}
+	}
+	if st := s.Stats(); st != (capture.Stats{Received: 3, Bytes: 8, Truncated: 1}) {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+// What does not fit into one Read is left to the next, and a frame is never cut
+// for lack of room in a batch.
+func TestReadLeavesWhatHasNoRoom(t *testing.T) {
+	d := &driver{}
+	s := start(t, d, Options{Snap: 100 << 10})
+	big := strings.Repeat("x", 100<<10)
+	for range 12 {
+		d.put(big)
+	}
+	d.put("last")
+	frames := make([]capture.Frame, 64)
+	total := 0
+	for total < 13 {
+		n, err := s.Read(frames)
+		if err != nil || n == 0 {
+			t.Fatalf("%d frames, error %v, after %d", n, err, total)
+		}
+		for _, f := range frames[:n] {
+			if len(f.Data) != f.Length || f.Number != uint64(total+1) {
+				t.Errorf("frame %d: %d bytes of %d", f.Number, len(f.Data), f.Length)
+			}
+			total++
+		}
+	}
+	if st := s.Stats(); st.Truncated != 0 || st.Received != 13 {
+		t.Errorf("stats %+v", st)
+	}
+
+	d.put("a", "b", "c")
+	for _, want := range []string{"a", "b", "c"} {
+		if n, err := s.Read(frames[:1]); n != 1 || err != nil || string(frames[0].Data) != want {
+			t.Fatalf("%d frames, error %v, want %s", n, err, want)
+		}
+	}
+}
+
+// A DLL that gives more bytes than were asked for does no harm.
+func TestReadDoesNotBelieveTheLength(t *testing.T) {
+	d := &driver{}
+	s := start(t, d, Options{Snap: 64})
+	d.put(strings.Repeat("x", 4096))
+	frames := make([]capture.Frame, 1)
+	if n, err := s.Read(frames); n != 1 || err != nil || len(frames[0].Data) != 64 || frames[0].Length != 4096 {
+		t.Fatalf("%d frames, error %v, %d bytes of %d", n, err, len(frames[0].Data), frames[0].Length)
+	}
+	if st := s.Stats(); st.Truncated != 1 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestReadReturnsWhenNothingComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &driver{}
+		s := start(t, d, Options{})
+		begin := time.Now()
+		frames := make([]capture.Frame, 8)
+		if n, err := s.Read(frames); n != 0 || err != nil {
+			t.Fatalf("%d frames, error %v", n, err)
+		}
+		if took := time.Since(begin); took != DefaultWait {
+			t.Errorf("Read returned after %v", took)
+		}
+
+		// What comes meanwhile is given at the next look.
+		begin = time.Now()
+		go func() {
+			time.Sleep(30 * time.Millisecond)
+			d.put("late")
+		}()
+		if n, err := s.Read(frames); n != 1 || err != nil {
+			t.Fatalf("%d frames, error %v", n, err)
+		}
+		if took := time.Since(begin); took > 30*time.Millisecond+longPause {
+			t.Errorf("Read returned after %v", took)
+		}
+		if n, err := s.Read(nil); n != 0 || err != nil {
+			t.Errorf("no room: %d frames, error %v", n, err)
+		}
+	})
+}
+
+func TestCloseEndsRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &driver{}
+		s := start(t, d, Options{Wait: time.Hour})
+		done := make(chan error)
+		go func() {
+			_, err := s.Read(make([]capture.Frame, 8))
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		for range 2 {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-done; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Read ended with %v", err)
+		}
+		if _, err := s.Read(make([]capture.Frame, 8)); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("Read after Close gives %v", err)
+		}
+		if d.closed != 1 {
+			t.Errorf("device closed %d times", d.closed)
+		}
+	})
+}
+
+func TestLostInterfaceIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &driver{}
+		var told []string
+		s := start(t, d, Options{Report: func(err error) {
+			if err == nil {
+				err = errors.New("back")
+			}
+			told = append(told, err.Error())
+		}})
+		frames := make([]capture.Frame, 8)
+
+		d.put("before")
+		d.set(func() {
+			d.lost, d.fails, d.absent = 5, errors.New("the interface disappeared"), errors.New("no such device")
+		})
+		if n, err := s.Read(frames); n != 1 || err != nil || string(frames[0].Data) != "before" {
+			t.Fatalf("%d frames, error %v", n, err)
+		}
+		begin := time.Now()
+		for time.Since(begin) < 5*time.Second {
+			if n, err := s.Read(frames); n != 0 || err != nil {
+				t.Fatalf("%d frames, error %v", n, err)
+			}
+		}
+		if d.opens < 4 || d.opens > 7 {
+			t.Errorf("tried %d times in 5 s", d.opens-1)
+		}
+
+		d.set(func() { d.lost, d.fails, d.absent = 2, nil, nil })
+		d.put("after")
+		for range 20 {
+			n, err := s.Read(frames)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 1 {
+				break
+			}
+		}
+		if string(frames[0].Data) != "after" || frames[0].Number != 2 {
+			t.Errorf("frame %d is %q", frames[0].Number, frames[0].Data)
+		}
+		if got := strings.Join(told, "; "); got != "interface mirror: lost: the interface disappeared; back" {
+			t.Errorf("told: %s", got)
+		}
+		if st := s.Stats(); st.Dropped != 7 || st.Received != 2 {
+			t.Errorf("stats %+v", st)
+		}
+		if d.closed != 1 {
+			t.Errorf("device closed %d times", d.closed)
+		}
+	})
+}
+
+func TestDropsAreCountedBeyond32Bits(t *testing.T) {
+	d := &driver{}
+	s := start(t, d, Options{})
+	for _, step := range []struct {
+		now  uint32
+		want uint64
+	}{{10, 10}, {1<<32 - 1, 1<<32 - 1}, {4, 1<<32 + 4}} {
+		d.set(func() { d.lost = step.now })
+		if got := s.Stats().Dropped; got != step.want {
+			t.Errorf("dropped %d, want %d", got, step.want)
+		}
+	}
+	d.set(func() { d.lost = 6 })
+	s.Close()
+	if got := s.Stats().Dropped; got != 1<<32+6 {
+		t.Errorf("dropped %d after Close", got)
+	}
+}
+
+func TestOpenFails(t *testing.T) {
+	var o Options
+	o.defaults()
+	if _, err := newSource("mirror", o, (&driver{absent: io.ErrUnexpectedEOF}).open); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestStatsAndCloseBesideRead(t *testing.T) {
+	d := &driver{}
+	s := start(t, d, Options{Wait: time.Millisecond})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		frames := make([]capture.Frame, 4)
+		for {
+			if _, err := s.Read(frames); err != nil {
+				return
+			}
+		}
+	})
+	wg.Go(func() {
+		for range 200 {
+			d.put("x")
+			s.Stats()
+		}
+		s.Close()
+	})
+	wg.Wait()
+}
+
+func TestReadAllocatesNothing(t *testing.T) {
+	d := &driver{}
+	s := start(t, d, Options{Wait: time.Millisecond})
+	frames := make([]capture.Frame, 4)
+	queue := make([]record, 4)
+	for i := range queue {
+		queue[i] = record{length: 60, data: make([]byte, 60)}
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		d.frames = queue
+		if n, err := s.Read(frames); n != 4 || err != nil {
+			t.Fatalf("%d frames, error %v", n, err)
+		}
+		s.Stats()
+	}); n != 0 {
+		t.Errorf("%v allocations a Read with frames", n)
+	}
+	if n := testing.AllocsPerRun(20, func() {
+		if n, err := s.Read(frames); n != 0 || err != nil {
+			t.Fatalf("%d frames, error %v", n, err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a Read without frames", n)
+	}
+}
