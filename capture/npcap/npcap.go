@@ -32,9 +32,6 @@ type Options struct {
 	Buffer int
 	// Wait is how long a Read waits for frames; DefaultWait when 0.
 	Wait time.Duration
-	// Report is told, from within Read, why the interface was lost, and nil
-	// when it is back. Nil is silence.
-	Report func(error)
 }
 
 const (

@@ -7,8 +7,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/windows"
-
-	"kmswatch/capture"
 )
 
 // Interfaces lists what Open can capture on. Its error wraps ErrNotInstalled
@@ -38,11 +36,11 @@ func Open(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSource(i.String(), o, func() (handle, capture.LinkType, error) { return l.open(i.Device, &o) })
+	h, link, err := l.open(i.Device, &o)
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", i, err)
 	}
-	return s, nil
+	return newSource(i.String(), o, h, link), nil
 }
 
 func (l *library) interfaces() ([]Interface, error) {

@@ -117,7 +117,7 @@ func TestCapturesOnLoopback(t *testing.T) {
 	begin := time.Now()
 	for _, name := range []string{i.Device, i.Name, strings.ToUpper(i.Name), strconv.Itoa(int(i.Index))} {
 		t.Run(name, func(t *testing.T) {
-			s, err := Open(Options{Interface: name, Promiscuous: true, Report: func(err error) { t.Error("interface lost: ", err) }})
+			s, err := Open(Options{Interface: name, Promiscuous: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,10 +154,11 @@ func TestCapturesInTheMannerOfWinPcap(t *testing.T) {
 	l.create = 0
 	o := Options{Interface: i.Device}
 	o.defaults()
-	s, err := newSource(i.String(), o, func() (handle, capture.LinkType, error) { return l.open(i.Device, &o) })
+	h, link, err := l.open(i.Device, &o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := newSource(i.String(), o, h, link)
 	defer s.Close()
 	await(t, s, send(t))
 }

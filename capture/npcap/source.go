@@ -32,57 +32,49 @@ const (
 	// be ended from outside without racing against the end of the device.
 	firstPause = time.Millisecond
 	longPause  = 10 * time.Millisecond
-	// retryAfter is how often a lost interface is tried again.
-	retryAfter = time.Second
 	// batchBytes is room for the frames of one Read: small enough for the L2
 	// cache, large enough for some frames of any size.
 	batchBytes = 512 << 10
 )
 
-// Source gives the frames of one interface. When the interface is lost it is
-// tried again every second; Read then gives nothing, as if it were quiet.
+// Source gives the frames of one interface. Read is for one goroutine, Stats and
+// Close are for any.
 type Source struct {
 	name    string
-	open    func() (handle, capture.LinkType, error)
-	report  func(error)
 	snap    int
 	wait    time.Duration
 	timer   *time.Timer
 	closing chan struct{}
 
 	mu     sync.Mutex // held within the DLL
-	h      handle     // nil while the interface is lost
+	h      handle
 	closed bool
+	failed error // why the interface gives no more
 	link   capture.LinkType
-	lost   time.Time // when the interface was last missed
-	buf    []byte    // the frames of the last Read
+	buf    []byte // the frames of the last Read
 	rec    record
 	seen   uint32 // what drops gave last
 	stats  capture.Stats
 }
 
-// newSource opens a source; open is asked again when the interface was lost.
-func newSource(name string, o Options, open func() (handle, capture.LinkType, error)) (*Source, error) {
-	s := &Source{
+// newSource reads from an open device.
+func newSource(name string, o Options, h handle, link capture.LinkType) *Source {
+	return &Source{
 		name:    name,
-		open:    open,
-		report:  o.Report,
 		snap:    o.Snap,
 		wait:    o.Wait,
 		timer:   time.NewTimer(0),
 		closing: make(chan struct{}),
+		h:       h,
+		link:    link,
 		buf:     make([]byte, max(batchBytes, 2*o.Snap)),
 	}
-	var err error
-	if s.h, s.link, err = open(); err != nil {
-		return nil, err
-	}
-	return s, nil
 }
 
 // Read gives the frames that have come, at least one, or none and no error when
-// none came within Options.Wait. Their data is valid until the next Read. After
-// Close it returns os.ErrClosed.
+// none came within Options.Wait. Their data is valid until the next Read. When the
+// interface is gone it returns why, after the last frames: from then on nothing
+// comes, and the source is to be opened anew. After Close it returns os.ErrClosed.
 func (s *Source) Read(frames []capture.Frame) (int, error) {
 	if len(frames) == 0 {
 		return 0, nil
@@ -109,37 +101,22 @@ func (s *Source) Read(frames []capture.Frame) (int, error) {
 	}
 }
 
-// take gives the frames that the driver has now.
+// take gives the frames that the driver has now, as many as there is room for
+// whole ones.
 func (s *Source) take(frames []capture.Frame) (int, error) {
 	s.mu.Lock()
-	n, err, told := 0, error(nil), false
-	switch {
-	case s.closed:
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return 0, os.ErrClosed
-	case s.h != nil:
-		if n, err = s.fill(frames); err != nil {
-			s.lose()
-			err, told = fmt.Errorf("interface %s: lost: %w", s.name, err), true
-		}
-	case time.Since(s.lost) >= retryAfter:
-		told = s.regain()
 	}
-	s.mu.Unlock()
-	if told && s.report != nil {
-		s.report(err)
-	}
-	return n, nil
-}
-
-// fill copies frames out of the DLL while there is room for a whole one. With an
-// error come the frames before it.
-func (s *Source) fill(frames []capture.Frame) (n int, err error) {
-	free := s.buf
-	for n < len(frames) && len(free) >= s.snap {
+	n := 0
+	for free := s.buf; s.failed == nil && n < len(frames) && len(free) >= s.snap; n++ {
 		ok, err := s.h.next(&s.rec)
+		if err != nil {
+			s.failed = fmt.Errorf("interface %s: %w", s.name, err)
+		}
 		if err != nil || !ok {
-			return n, err
+			break
 		}
 		data := s.rec.data[:min(len(s.rec.data), s.snap)]
 		size := copy(free, data)
@@ -157,32 +134,16 @@ func (s *Source) fill(frames []capture.Frame) (n int, err error) {
 			s.stats.Truncated++
 		}
 		free = free[size:]
-		n++
+	}
+	if n == 0 {
+		return 0, s.failed
 	}
 	return n, nil
 }
 
-// lose closes a device that failed.
-func (s *Source) lose() {
-	s.count()
-	s.h.close()
-	s.h, s.seen, s.lost = nil, 0, time.Now()
-}
-
-// regain tries to open the interface again.
-func (s *Source) regain() bool {
-	h, link, err := s.open()
-	if err != nil {
-		s.lost = time.Now()
-		return false
-	}
-	s.h, s.link = h, link
-	return true
-}
-
 // count adds what the driver dropped since it was last asked.
 func (s *Source) count() {
-	if s.h == nil {
+	if s.closed {
 		return
 	}
 	if now, err := s.h.drops(); err == nil {
@@ -208,12 +169,9 @@ func (s *Source) Close() error {
 	if s.closed {
 		return nil
 	}
+	s.count()
 	s.closed = true
 	close(s.closing)
-	s.count()
-	if s.h != nil {
-		s.h.close()
-		s.h = nil
-	}
+	s.h.close()
 	return nil
 }
