@@ -10,6 +10,7 @@ package npcap
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -45,7 +46,10 @@ const (
 	DefaultWait = 100 * time.Millisecond
 )
 
-func (o *Options) defaults() {
+// maxBytes bounds Snap and Buffer, which are 32 bits wide in the DLL.
+const maxBytes = 1 << 30
+
+func (o *Options) setDefaults() error {
 	if o.Snap <= 0 {
 		o.Snap = DefaultSnap
 	}
@@ -55,4 +59,8 @@ func (o *Options) defaults() {
 	if o.Wait <= 0 {
 		o.Wait = DefaultWait
 	}
+	if o.Snap > maxBytes || o.Buffer > maxBytes {
+		return fmt.Errorf("snap length of %d, buffer of %d bytes: want %d at most", o.Snap, o.Buffer, maxBytes)
+	}
+	return nil
 }

@@ -23,7 +23,9 @@ func Interfaces() ([]Interface, error) {
 // are, when the one named is not among them; it wraps ErrNotInstalled when there
 // is no Npcap.
 func Open(o Options) (*Source, error) {
-	o.defaults()
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
 	l, err := load()
 	if err != nil {
 		return nil, err
@@ -39,6 +41,10 @@ func Open(o Options) (*Source, error) {
 	h, link, err := l.open(i.Device, &o)
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", i, err)
+	}
+	if !decoded(link) {
+		h.close()
+		return nil, fmt.Errorf("interface %s: link type %d is none that is decoded", i, link)
 	}
 	return newSource(i.String(), o, h, link), nil
 }

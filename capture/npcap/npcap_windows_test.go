@@ -153,7 +153,9 @@ func TestCapturesInTheMannerOfWinPcap(t *testing.T) {
 	}
 	l.create = 0
 	o := Options{Interface: i.Device}
-	o.defaults()
+	if err := o.setDefaults(); err != nil {
+		t.Fatal(err)
+	}
 	h, link, err := l.open(i.Device, &o)
 	if err != nil {
 		t.Fatal(err)
@@ -268,7 +270,9 @@ func TestRefusesAnInterfaceThatIsNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	var o Options
-	o.defaults()
+	if err := o.setDefaults(); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := l.open(devicePrefix+"{00000000-DEAD-BEEF-0000-000000000000}", &o); err == nil {
 		t.Error("a device that is not was opened")
 	} else if strings.ContainsAny(err.Error(), "\r\n") {

@@ -71,6 +71,18 @@ func newSource(name string, o Options, h handle, link capture.LinkType) *Source 
 	}
 }
 
+// decoded tells whether frames of a link type are of use. Npcap gives Ethernet
+// frames, also of wireless adapters unless they monitor, and loopback as BSD has
+// it.
+func decoded(l capture.LinkType) bool {
+	switch l {
+	case capture.LinkEthernet, capture.LinkNull, capture.LinkPPP, capture.LinkRawBSD, capture.LinkRawOpenBSD,
+		capture.LinkRaw, capture.LinkLoop, capture.LinkIPv4, capture.LinkIPv6:
+		return true
+	}
+	return false
+}
+
 // Read gives the frames that have come, at least one, or none and no error when
 // none came within Options.Wait. Their data is valid until the next Read. When the
 // interface is gone it returns why, after the last frames: from then on nothing

@@ -65,7 +65,9 @@ func (d *driver) set(change func()) {
 
 func start(t *testing.T, d *driver, o Options) *Source {
 	t.Helper()
-	o.defaults()
+	if err := o.setDefaults(); err != nil {
+		t.Fatal(err)
+	}
 	s := newSource("mirror", o, d, capture.LinkEthernet)
 	t.Cleanup(func() { s.Close() })
 	return s
@@ -229,6 +231,61 @@ func TestAnInterfaceThatIsGoneIsToldOfAfterItsFrames(t *testing.T) {
 		t.Errorf("Read after Close gives %v", err)
 	}
 }
+
+func TestOptions(t *testing.T) {
+	var o Options
+	if err := o.setDefaults(); err != nil || o != (Options{Snap: DefaultSnap, Buffer: DefaultBuffer, Wait: DefaultWait}) {
+		t.Errorf("%+v, error %v", o, err)
+	}
+	for _, o := range []Options{{Snap: maxBytes + 1}, {Buffer: maxBytes + 1}} {
+		if err := o.setDefaults(); err == nil {
+			t.Errorf("%+v is taken", o)
+		}
+	}
+	if !decoded(capture.LinkEthernet) || !decoded(capture.LinkNull) || decoded(127) {
+		t.Error("Ethernet and loopback are of use, wireless frames are not")
+	}
+}
+
+// BenchmarkRead is what a frame costs beside the DLL: a copy and its header.
+func BenchmarkRead(b *testing.B) {
+	queue := make([]record, 256)
+	for i := range queue {
+		queue[i] = record{length: 300, data: make([]byte, 300)}
+	}
+	d := &full{queue: queue}
+	var o Options
+	if err := o.setDefaults(); err != nil {
+		b.Fatal(err)
+	}
+	s := newSource("mirror", o, d, capture.LinkEthernet)
+	defer s.Close()
+	frames := make([]capture.Frame, 256)
+	b.SetBytes(300)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n-- {
+		if n == 0 {
+			var err error
+			if n, err = s.Read(frames); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
+
+// full is a driver that always has a frame.
+type full struct {
+	queue []record
+	at    int
+}
+
+func (f *full) next(r *record) (bool, error) {
+	*r = f.queue[f.at%len(f.queue)]
+	f.at++
+	return true, nil
+}
+func (f *full) drops() (uint32, error) { return 0, nil }
+func (f *full) close()                 {}
 
 func TestDropsAreCountedBeyond32Bits(t *testing.T) {
 	d := &driver{}
