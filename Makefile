@@ -23,6 +23,13 @@ build: bin/kmswatch bin/trafficgen ## Build the binaries into bin/
 bin/kmswatch bin/trafficgen:
 	$(GO) build -trimpath -o $@ ./cmd/$(@F)
 
+.PHONY: dist
+dist: dist/bin/kmswatch.exe ## Build the binary for Windows into dist/bin/
+
+.PHONY: dist/bin/kmswatch.exe
+dist/bin/kmswatch.exe:
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/kmswatch
+
 ##@ Develop
 
 .PHONY: test
@@ -33,11 +40,17 @@ test: ## Run every test, race detector on
 kafka: ## Fetch the Kafka brokers that tests run, once, into the cache
 	.ci/kafka
 
+.PHONY: test-windows
+test-windows: ## Run the tests for Windows, and replay next to Linux, under Wine
+	.ci/wine
+
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck
+lint: ## gofmt, go vet, staticcheck, also for Windows
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these: run make fmt"; exit 1; }
 	$(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	GOOS=windows $$($(GO) tool -n staticcheck) ./...
 
 .PHONY: fmt
 fmt: ## Format the Go code
@@ -65,8 +78,8 @@ golden: ## Rewrite the golden files of failing cases; review the diff
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf bin
+	rm -rf bin dist
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z\/_-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z\/_-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

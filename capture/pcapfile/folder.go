@@ -91,7 +91,7 @@ func (s *Source) folder(dir string) {
 		fail(dir, errors.New("no capture file in this folder"))
 	}
 	slices.SortStableFunc(found, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.path, b.path))
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(filepath.ToSlash(a.path), filepath.ToSlash(b.path)))
 	})
 	s.files = append(s.files, found...)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ ends. Names are shown; passwords, hashes and responses never are.`,
 			}
 			defer src.Close()
 			if len(src.Files()) > 1 {
-				w.file = src.File
+				w.file = func(i int) string { return filepath.ToSlash(src.File(i)) }
 			}
 			err = feed(c.Context(), t, src, decode.New(decode.Config{Messages: true, KMSPorts: ports}, w))
 			if w.err != nil {

@@ -20,7 +20,7 @@ var closed = []string{"bpf/", "capture/", "decode/packet", "decode/stream", "ale
 // doors lists which folders may import a library, tests apart.
 var doors = map[string][]string{
 	"github.com/google/gopacket": {"cmd/trafficgen", "capture/npcap", "decode/packet"},
-	"github.com/spf13/cobra":     {"cmd"},
+	"github.com/spf13/":          {"cmd"},
 	"github.com/vbauerster/mpb":  {"cmd"},
 	"github.com/rs/zerolog":      {"cmd"},
 	"github.com/goccy/go-yaml":   {"alerts/config"},

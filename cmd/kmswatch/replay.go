@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -78,7 +79,8 @@ func replay(c *cobra.Command, t terminal, f replayFlags, paths []string) error {
 	}
 	buf := bufio.NewWriterSize(out, 64<<10)
 	w := newAlertWriter(f.format.value, buf, colour)
-	v, err := newEvaluator(conf, func(i int32) string { return src.File(int(i)) }, w.take)
+	// Alerts of the same captures are the same on every system.
+	v, err := newEvaluator(conf, func(i int32) string { return filepath.ToSlash(src.File(int(i))) }, w.take)
 	if err != nil {
 		return err
 	}

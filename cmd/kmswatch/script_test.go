@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command as a person or a pipe does: testdata/script/*.txtar.
-// $POOL is the folder of captures. Beside testscript's own commands there are
+// $POOL is the folder of captures, $NOFILE what the system says of a file that is
+// not there. Beside testscript's own commands there are
 //
 //	code N COMMAND ...  the command ends with exit code N
 //	ndjson FILE [N]     every line is a JSON object, and there are N
@@ -43,6 +45,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("POOL", pool)
+			e.Setenv("NOFILE", syscall.ENOENT.Error())
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
