@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -85,6 +86,12 @@ func (a *Addresses) Own(f *capture.Frame) bool {
 		return true
 	}
 	_, ok := set[src]
+	return ok
+}
+
+// Has tells whether an address is the host's.
+func (a *Addresses) Has(addr netip.Addr) bool {
+	_, ok := (*a.set.Load())[addr.As16()]
 	return ok
 }
 

@@ -27,6 +27,7 @@ import (
 	"kmswatch/capture"
 	"kmswatch/cmd/kmswatch/confine"
 	"kmswatch/cmd/kmswatch/metrics"
+	"kmswatch/cmd/kmswatch/service"
 	"kmswatch/decode"
 )
 
@@ -200,9 +201,10 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	if s.eval, err = alerts.New(ac); err != nil {
 		return fmt.Errorf("rules: %w", err)
 	}
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGHUP)
-	defer signal.Stop(reload)
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+	windows, asService := service.From(c.Context())
 
 	s.src, err = openInterfaces(l.interfaces, func(name string) (capture.Source, error) { return open(name, &l) }, log)
 	if errors.Is(err, os.ErrPermission) {
@@ -213,6 +215,10 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	}
 	defer s.src.Close()
 	s.watchKMS(conf)
+	if s.owners, err = openOwners(&l); err != nil {
+		return err
+	}
+	defer s.owners.close()
 	if err := giveUpRights(log, &l); err != nil {
 		return err
 	}
@@ -222,7 +228,10 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	log.Info().Str("version", buildVersion()).Strs("interfaces", l.interfaces).Str("mode", l.mode.value).
 		Str("config", l.config).Int("rules", len(s.eval.Rules())).Int("workers", l.workers).Msg("watching")
 	s.manager.ready("watching " + strings.Join(l.interfaces, ", "))
-	err = s.run(c.Context(), reload)
+	if asService {
+		windows.Ready()
+	}
+	err = s.run(c.Context(), requests(c.Context(), hangUp, windows.Reload))
 	s.close()
 	if err == nil {
 		if broken := s.broken.Load(); broken != nil {
@@ -230,6 +239,27 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		}
 	}
 	return err
+}
+
+// requests joins the ways to ask for the configuration to be read anew. Those
+// that come before one is taken are one.
+func requests(ctx context.Context, hangUp <-chan os.Signal, windows <-chan struct{}) <-chan struct{} {
+	all := make(chan struct{}, 1)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangUp:
+			case <-windows:
+			}
+			select {
+			case all <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return all
 }
 
 // newLogger writes lines for a person to a terminal, else JSON.

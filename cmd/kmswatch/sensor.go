@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -60,6 +59,7 @@ type sensor struct {
 	hosts     *inventory.Inventory
 	out       *output
 	sink      alertSink
+	owners    *owners
 	anomalies map[metrics.Anomaly]uint64
 	raised    uint64
 	snapshot  time.Time // of the last
@@ -103,6 +103,9 @@ func (s *sensor) watchKMS(c *config.Config) {
 
 // take is given every alert.
 func (s *sensor) take(a *alerts.Alert) {
+	if a.Stage != alerts.Ended {
+		s.owners.name(a)
+	}
 	if a.Stage == alerts.Raised {
 		s.raised++
 		s.metrics.Alert(a.Rule.ID, a.Severity, s.now().Sub(time.Unix(0, a.Last)))
@@ -124,8 +127,8 @@ func (s *sensor) take(a *alerts.Alert) {
 }
 
 // run reads until ctx is done, and then what was captured before, or until the
-// source ends. Signals on reload have the configuration read anew.
-func (s *sensor) run(ctx context.Context, reload <-chan os.Signal) error {
+// source ends. What comes on reload has the configuration read anew.
+func (s *sensor) run(ctx context.Context, reload <-chan struct{}) error {
 	loaded := make(chan reloaded)
 	over, stop := context.WithCancel(ctx)
 	defer stop()
@@ -235,9 +238,9 @@ func (s *sensor) tellLoss(now time.Time) {
 	}
 }
 
-// reloader reads the configuration when a signal says so, beside the loop, so
+// reloader reads the configuration when it is asked for, beside the loop, so
 // that no frame waits for it.
-func (s *sensor) reloader(ctx context.Context, reload <-chan os.Signal, loaded chan<- reloaded) {
+func (s *sensor) reloader(ctx context.Context, reload <-chan struct{}, loaded chan<- reloaded) {
 	for {
 		select {
 		case <-ctx.Done():
