@@ -82,14 +82,14 @@ func renumbered(events []string) []string {
 }
 
 // every is which of the captures are gone through: each loads a program.
-const every = 20
+const every = 12
 
 // What the filter lets go changes nothing of what the decoder tells.
 func TestKernelFilterChangesNoEvent(t *testing.T) {
 	bpftest.NeedRoot(t)
 	let := 0
 	for i, path := range allCaptures(t) {
-		if i%every != 0 {
+		if i%every != 0 || !strings.HasPrefix(path, pool) {
 			continue
 		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
