@@ -86,8 +86,12 @@ static __always_inline int not_ip(const struct view *v, struct packet *p, __be16
 	if (is_tag(type) || type == TYPE_VNTAG || type == TYPE_MPLS || type == TYPE_MPLS_UP || type == TYPE_PPPOE)
 		return VERDICT_UNFOLLOWED;
 	if (be16(type) <= 1500) { /* 802.3: LLC with SNAP may announce IP */
+		if (p->at + 3 > p->end)
+			return VERDICT_FOREIGN;
 		const __u8 *b = bytes(v, p->at, 3);
-		if (b && b[0] == 0xaa && b[1] == 0xaa && b[2] == 3)
+		if (!b)
+			return VERDICT_MALFORMED;
+		if (b[0] == 0xaa && b[1] == 0xaa && b[2] == 3)
 			return VERDICT_UNFOLLOWED;
 	}
 	return VERDICT_FOREIGN;
@@ -167,16 +171,24 @@ static __always_inline int udp_tunnel(const struct view *v, struct packet *p)
 	const __u8 *b;
 
 	if (p->dst_port == PORT_VXLAN || p->dst_port == PORT_VXLAN_LINUX) {
+		if (p->at + 8 > p->end)
+			return VERDICT_BULK;
 		b = bytes(v, p->at, 8);
-		if (!b || p->at + 8 > p->end || !(b[0] & 8))
+		if (!b)
+			return VERDICT_MALFORMED;
+		if (!(b[0] & 8))
 			return VERDICT_BULK;
 		p->at += 8;
 		p->type = TYPE_ETHERNET;
 		return VERDICT_INSIDE;
 	}
 	if (p->dst_port == PORT_GENEVE) {
+		if (p->at + 8 > p->end)
+			return VERDICT_BULK;
 		b = bytes(v, p->at, 8);
-		if (!b || p->at + 8 > p->end || b[0] >> 6)
+		if (!b)
+			return VERDICT_MALFORMED;
+		if (b[0] >> 6)
 			return VERDICT_BULK;
 		p->type = *(const __be16 *)(b + 2);
 		if (p->type == TYPE_MPLS || p->type == TYPE_MPLS_UP || p->type == TYPE_PPP)

@@ -35,6 +35,8 @@ static __always_inline int begins_rpc(const struct view *v, struct packet *p, __
 	const __u8 *b = bytes(v, p->at, 16);
 	__u64 frag, auth;
 
+	if (!b && len >= 16)
+		return VERDICT_MALFORMED;
 	if (!b || len < 16) { /* too few bytes to tell are enough */
 #pragma unroll
 		for (int i = 1; i < 8; i++) {

@@ -152,6 +152,8 @@ func Frames() []Frame {
 		{Name: "floating point 4", Data: eth(0x0800, ip4(6, tcp(49152, 50016, ack, bind[:5]+"\x04"+bind[6:]))), Verdict: bulk},
 		{Name: "a fragment length of 15", Data: eth(0x0800, ip4(6, tcp(49152, 50017, ack, rpc(11, 15, 0)))), Verdict: bulk},
 		{Name: "a fragment length too short for its type", Data: eth(0x0800, ip4(6, tcp(49152, 50018, ack, rpc(11, 27, 0)))), Verdict: bpf.Begins, Surplus: true},
+		{Name: "a fragment length of 15 behind long headers", Data: eth(0x86dd, ip6(60, "\x06\x00", zeros(6), tcpWith(49152, 50017, ack, strings.Repeat("\x01", 12), rpc(11, 15, 0)))), Verdict: bulk},
+		{Name: "bind behind long headers", Data: eth(0x86dd, ip6(60, "\x06\x03", zeros(30), tcpWith(49152, 50048, ack, strings.Repeat("\x01", 40), bind))), Verdict: bpf.Begins},
 		{Name: "a token longer than its fragment", Data: eth(0x0800, ip4(6, tcp(49152, 50019, ack, rpc(11, 72, 80)))), Verdict: bulk},
 		{Name: "SMB2", Data: eth(0x0800, ip4(6, tcp(49152, 50020, ack, smb2))), Verdict: bpf.Begins},
 		{Name: "SMB1", Data: eth(0x0800, ip4(6, tcp(49152, 50021, ack, "\x00\x00\x00\x40\xffSMB\x72\x00"+zeros(60)))), Verdict: bpf.Begins},
