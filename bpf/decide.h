@@ -135,33 +135,47 @@ static __always_inline int decide(const struct view *v, struct packet *p, struct
 	const __u64 on_port = (ports[src >> 6] >> (src & 63) | ports[dst >> 6] >> (dst & 63)) & 1;
 	const __u64 hash = flow_hash(p);
 	struct flow_key k;
+	int ignored = 0;
 
 	if (*hint(t, hash) >> hint_shift(hash) & 15) {
 		flow_key(p, &k);
 		const __u32 *action = bpf_map_lookup_elem(&flows, &k);
 		if (action && *action == IGNORE) {
-			if (p->proto != PROTO_TCP || !(p->flags & (SYN | FIN | RST)))
+			if (p->proto != PROTO_TCP)
+				return VERDICT_IGNORED;
+			ignored = !(p->flags & (SYN | FIN | RST));
+			if (ignored && !len)
 				return VERDICT_IGNORED;
 			if ((p->flags & (SYN | ACK)) == SYN) { /* another connection of the same ends */
 				bpf_map_delete_elem(&flows, &k);
 				note(t, p, hash);
 			}
-			return VERDICT_ENDS;
+			if (!ignored)
+				return VERDICT_ENDS;
 		}
-		if (action && !on_port)
+		if (action && !on_port && !ignored)
 			return VERDICT_WATCHED;
 	}
-	if (on_port)
-		return VERDICT_PORT;
-	if (p->proto == PROTO_UDP)
-		return datagram(v, p, len);
-	if (p->flags & SYN) {
-		note(t, p, hash);
-		return VERDICT_HANDSHAKE;
+	if (!ignored) {
+		if (on_port)
+			return VERDICT_PORT;
+		if (p->proto == PROTO_UDP)
+			return datagram(v, p, len);
+		if (p->flags & SYN) {
+			note(t, p, hash);
+			return VERDICT_HANDSHAKE;
+		}
+		if (len == 0)
+			return VERDICT_BULK;
+		if (ahead(t, p, hash)) {
+			flow_key(p, &k);
+			enter(&k, t, hash);
+			return VERDICT_BEGINS;
+		}
 	}
-	if (len == 0)
-		return VERDICT_BULK;
-	const int verdict = ahead(t, p, hash) ? VERDICT_BEGINS : begins(v, p, len);
+	const int verdict = begins(v, p, len);
+	if (ignored)
+		return verdict == VERDICT_BULK ? VERDICT_IGNORED : verdict == VERDICT_BEGINS ? resumes(v, p, len) : verdict;
 	if (verdict == VERDICT_BEGINS) {
 		flow_key(p, &k);
 		enter(&k, t, hash);

@@ -41,12 +41,13 @@ const (
 	Datagram                  // a datagram that may be DCE/RPC
 	Handshake                 // a SYN
 	Ends                      // a SYN, FIN or RST of an ignored flow
+	Resumes                   // a segment of an ignored flow that begins a message in clear
 	Verdicts
 )
 
 var verdictNames = [Verdicts]string{
 	"foreign", "bulk", "ignored", "lost", "malformed", "unfollowed", "fragment",
-	"port", "watched", "begins", "datagram", "handshake", "ends",
+	"port", "watched", "begins", "datagram", "handshake", "ends", "resumes",
 }
 
 // String gives the name of a verdict, as metrics use it.

@@ -15,7 +15,7 @@ import (
 
 type flowfilterCpu struct {
 	_        structs.HostLayout
-	Verdicts [13]struct {
+	Verdicts [14]struct {
 		_      structs.HostLayout
 		Frames uint64
 		Bytes  uint64

@@ -148,6 +148,15 @@ static __always_inline int begins(const struct view *v, struct packet *p, __u64 
 	return VERDICT_BULK;
 }
 
+/* A segment of an ignored flow that may begin a message: SMB that is encrypted or compressed goes on to be so. */
+static __always_inline int resumes(const struct view *v, struct packet *p, __u64 len)
+{
+	const __u8 *b = bytes(v, p->at, 5);
+	if (len >= 5 && !b)
+		return VERDICT_MALFORMED;
+	return len >= 5 && b[0] == 0 && (b[4] == 0xfc || b[4] == 0xfd) ? VERDICT_IGNORED : VERDICT_RESUMES;
+}
+
 /*
  * A datagram: is it plausibly connectionless DCE/RPC, C706 12.5? Its header is
  * whole, reserved bits are 0, and it is as long as it says.

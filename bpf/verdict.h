@@ -21,6 +21,7 @@ enum verdict {
 	VERDICT_DATAGRAM,		  /* a datagram of DCE/RPC */
 	VERDICT_HANDSHAKE,		  /* SYN: user space knows by it where a stream begins */
 	VERDICT_ENDS,			  /* SYN, FIN or RST of an ignored flow */
+	VERDICT_RESUMES,		  /* a segment of one that begins a message in clear */
 	VERDICTS,
 	VERDICT_INSIDE,	   /* no verdict yet: a tunnel, what it carries comes next */
 	VERDICT_TRANSPORT, /* no verdict yet: TCP or UDP */
