@@ -232,14 +232,21 @@ static __always_inline struct tables *the_tables(void)
 static __always_inline int judge(const struct view *v)
 {
 	struct tables *t = the_tables();
-	struct packet p;
 
 	if (!t)
 		return VERDICT_MALFORMED;
-	if (!raw_ip && plain(v, &p)) {
-		const int verdict = decide(v, &p, t);
-		if (verdict != VERDICT_BULK || p.proto != PROTO_UDP || !is_tunnel(&p))
-			return verdict;
+	if (!raw_ip) {
+		struct packet four, six;
+
+		if (plain(v, &four, 0)) {
+			const int verdict = decide(v, &four, t);
+			if (verdict != VERDICT_BULK || four.proto != PROTO_UDP || !is_tunnel(&four))
+				return verdict;
+		} else if (plain(v, &six, 1)) {
+			const int verdict = decide(v, &six, t);
+			if (verdict != VERDICT_BULK || six.proto != PROTO_UDP || !is_tunnel(&six))
+				return verdict;
+		}
 	}
 	struct view copy = *v;
 	copy.have = forget(v, copy.have);

@@ -351,21 +351,24 @@ static __always_inline int headers(const struct view *v, struct packet *p)
 /*
  * headers for nearly every frame: Ethernet with at most one tag, IPv4 without
  * options or IPv6 without extension headers, TCP or UDP, well formed. It gives the
- * same for them, sooner; 0 for all others.
+ * same for them, sooner; 0 for all others. The version of IP is a constant, so that
+ * IPv4 needs no room for the addresses of IPv6.
  */
-static __always_inline int plain(const struct view *v, struct packet *p)
+static __always_inline int plain(const struct view *v, struct packet *p, const int six)
 {
 	const __u8 *b = bytes(v, 0, 18);
 	if (!b)
 		return 0;
-	__u64 ip = 14, header, n;
+	const __u64 header = six ? 40 : 20;
+	__u64 ip = 14, n;
 	__be16 type = *(const __be16 *)(b + 12);
 	if (is_tag(type)) {
 		ip = 18;
 		type = *(const __be16 *)(b + 16);
 	}
-	if (type == TYPE_IPV4) {
-		header = 20;
+	if (!six) {
+		if (type != TYPE_IPV4)
+			return 0;
 		b = bytes(v, ip, 20 + 20);
 		if (!b || b[0] != 0x45 || *(const __be16 *)(b + 6) & be16(0x3fff))
 			return 0;
@@ -376,8 +379,9 @@ static __always_inline int plain(const struct view *v, struct packet *p)
 		p->dst[0] = 0;
 		p->dst[1] = mapped(*(const __be32 *)(b + 16));
 		b += 20;
-	} else if (type == TYPE_IPV6) {
-		header = 40;
+	} else {
+		if (type != TYPE_IPV6)
+			return 0;
 		b = bytes(v, ip, 40 + 20);
 		if (!b || b[0] >> 4 != 6)
 			return 0;
@@ -388,8 +392,6 @@ static __always_inline int plain(const struct view *v, struct packet *p)
 		p->dst[0] = *(const __u64 *)(b + 24);
 		p->dst[1] = *(const __u64 *)(b + 32);
 		b += 40;
-	} else {
-		return 0;
 	}
 	p->at = ip + header;
 	p->src_port = *(const __be16 *)b;
