@@ -11,7 +11,7 @@ import (
 // The verifier of every kernel gives up at a million instructions, and older ones
 // find fewer ways to be alike: there must be much room.
 func TestVerifierTakesAllPrograms(t *testing.T) {
-	const most = 300_000
+	const most = 400_000
 	for h := range hooks {
 		for _, ring := range []int{0, 1 << 16} {
 			for _, raw := range []bool{false, true} {
