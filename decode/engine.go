@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"slices"
+
 	"kmswatch/capture"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/packet"
@@ -349,6 +351,19 @@ func newPorts(kms []uint16) *ports {
 		p.all.add(port)
 	}
 	return p
+}
+
+// Ports gives the ports on which an Engine looks into flows from their first
+// frame, for filters before it: of TCP, those of KMS hosts that are given among
+// them, and of UDP. Everything else it finds by content.
+func Ports(kms []uint16) (tcp, udp []uint16) {
+	tcp = append([]uint16{DefaultKMSPort}, serverPorts[:]...)
+	for _, p := range kms {
+		if !slices.Contains(tcp, p) {
+			tcp = append(tcp, p)
+		}
+	}
+	return tcp, []uint16{portDNS, portKerberos, portLDAP}
 }
 
 // portSet is a bitmap of ports.

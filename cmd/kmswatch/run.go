@@ -48,8 +48,8 @@ type live struct {
 	listen   netip.AddrPort // metrics, read
 }
 
-// openFunc opens the source of an interface.
-type openFunc func(name string, l *live) (capture.Source, error)
+// openFunc opens the source of an interface, which logs what becomes of it.
+type openFunc func(name string, l *live, log zerolog.Logger) (capture.Source, error)
 
 func newRun(t terminal, open openFunc) *cobra.Command {
 	l := live{
@@ -182,7 +182,9 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 
-	s.src, err = openInterfaces(l.interfaces, func(name string) (capture.Source, error) { return open(name, &l) }, log)
+	s.src, err = openInterfaces(l.interfaces, func(name string) (capture.Source, error) {
+		return open(name, &l, log.With().Str("interface", name).Logger())
+	}, log)
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w; run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON", err)
 	}
@@ -190,7 +192,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		return err
 	}
 	defer s.src.Close()
-	s.watchKMS(conf)
+	s.watchPorts(conf)
 	if err := giveUpRights(log, &l); err != nil {
 		return err
 	}

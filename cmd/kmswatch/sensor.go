@@ -116,11 +116,14 @@ const (
 	udp = 17
 )
 
-// watchKMS has the kernel let the ports of KMS pass.
-func (s *sensor) watchKMS(c *config.Config) {
-	s.src.watch(port{tcp, decode.DefaultKMSPort})
-	for _, p := range kmsPorts(c) {
+// watchPorts has the kernel let the ports pass that the decoder always looks at.
+func (s *sensor) watchPorts(c *config.Config) {
+	ofTCP, ofUDP := decode.Ports(kmsPorts(c))
+	for _, p := range ofTCP {
 		s.src.watch(port{tcp, p})
+	}
+	for _, p := range ofUDP {
+		s.src.watch(port{udp, p})
 	}
 }
 
@@ -292,7 +295,7 @@ func (s *sensor) reconfigure(r reloaded) {
 			s.log.Warn().Msg("sensor and limits of the configuration are those of the start: they need a restart")
 		}
 		s.conf = r.conf
-		s.watchKMS(r.conf)
+		s.watchPorts(r.conf)
 		s.engine.SetKMSPorts(kmsPorts(r.conf))
 	}
 	s.engine.Between(func(m decode.Moment) {
