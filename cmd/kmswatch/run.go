@@ -97,8 +97,8 @@ anew; a configuration with a mistake is refused whole. Logs go to standard error
 	return c
 }
 
-// settle takes from the configuration what no flag says, and checks all.
-func (l *live) settle(c *cobra.Command, conf *config.Config) error {
+// complete takes from the configuration what no flag says, and checks all.
+func (l *live) complete(c *cobra.Command, conf *config.Config) error {
 	if len(l.interfaces) == 0 {
 		l.interfaces = conf.Live.Interfaces
 	}
@@ -145,7 +145,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	if err != nil {
 		return tellConfig(t, err)
 	}
-	if err := l.settle(c, conf); err != nil {
+	if err := l.complete(c, conf); err != nil {
 		return err
 	}
 	now := time.Now
