@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"slices"
+
 	"kmswatch/capture"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/packet"
@@ -342,15 +344,6 @@ type ports struct {
 	all portSet // those of KMS among them
 }
 
-// Ports gives the ports of TCP and of UDP from and to which an Engine looks at
-// every frame, for a source that lets go what is of no interest: those of the
-// protocols that are not told by how they begin, and of the handshakes before
-// them. kms are the ports of KMS beside DefaultKMSPort.
-func Ports(kms []uint16) (tcp, udp []uint16) {
-	tcp = append(append(append(tcp, serverPorts[:]...), DefaultKMSPort), kms...)
-	return tcp, []uint16{portDNS, portKerberos, portLDAP}
-}
-
 // newPorts takes the ports of KMS beside DefaultKMSPort.
 func newPorts(kms []uint16) *ports {
 	p := new(ports)
@@ -363,6 +356,19 @@ func newPorts(kms []uint16) *ports {
 		p.all.add(port)
 	}
 	return p
+}
+
+// Ports gives the ports on which an Engine looks into flows from their first
+// frame, for filters before it: of TCP, those of KMS hosts that are given among
+// them, and of UDP. Everything else it finds by content.
+func Ports(kms []uint16) (tcp, udp []uint16) {
+	tcp = append([]uint16{DefaultKMSPort}, serverPorts[:]...)
+	for _, p := range kms {
+		if !slices.Contains(tcp, p) {
+			tcp = append(tcp, p)
+		}
+	}
+	return tcp, []uint16{portDNS, portKerberos, portLDAP}
 }
 
 // portSet is a bitmap of ports.

@@ -3,8 +3,8 @@ package xdp
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,14 +18,18 @@ type Config struct {
 	Interface string // name
 	TCPPorts  []uint16
 	UDPPorts  []uint16
-	Flows     int      // remembered in the kernel; 65,536
-	Ring      int      // bytes, a power of two; 64 MiB
-	Snap      int      // bytes of a frame that are captured; 65,536
-	Mode      bpf.Mode // best
-	Seed      uint64   // of hashes that an attacker must not foresee
+	Flows     int           // remembered in the kernel; 65,536
+	Ring      int           // bytes, a power of two; 64 MiB
+	Snap      int           // bytes of a frame that are captured; 65,536
+	Mode      bpf.Mode      // best
+	Wait      time.Duration // after which Read gives nothing when nothing came; 100 ms
+	Seed      uint64        // of hashes that an attacker must not foresee
 }
 
-const defaultRing = 64 << 20
+const (
+	defaultRing = 64 << 20
+	defaultWait = 100 * time.Millisecond
+)
 
 // Errors of Read, found with errors.Is. The capture is not over: the next Read
 // waits until the interface is back and goes on.
@@ -66,6 +70,9 @@ var (
 // CAP_PERFMON; what comes after needs no rights. Only to go on with an interface
 // that went and came back does Read need CAP_NET_ADMIN and CAP_NET_RAW.
 func Open(cfg Config) (*Source, error) {
+	if cfg.Wait == 0 {
+		cfg.Wait = defaultWait
+	}
 	if cfg.Ring == 0 {
 		cfg.Ring = defaultRing
 	}
@@ -95,22 +102,23 @@ func Open(cfg Config) (*Source, error) {
 	return s, nil
 }
 
-// Read fills frames with what is there, and waits for a first. It returns io.EOF
-// once the source is closed; ErrDown and ErrGone are not the end.
+// Read fills frames with what is there. If nothing comes for Config.Wait it gives
+// no frame and no error. It returns os.ErrClosed once the source is closed;
+// ErrDown and ErrGone are not the end.
 func (s *Source) Read(frames []capture.Frame) (int, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if len(frames) == 0 {
 		return 0, nil
 	}
-	wait := shortest
+	wait, waited := shortest, time.Duration(0)
 	for {
 		if s.over() {
 			if s.lent {
 				s.lent = false
-				return 0, errors.Join(s.ring.Close(), io.EOF)
+				return 0, errors.Join(s.ring.Close(), os.ErrClosed)
 			}
-			return 0, io.EOF
+			return 0, os.ErrClosed
 		}
 		s.ring.Release()
 		if n := s.take(frames); n > 0 {
@@ -121,6 +129,9 @@ func (s *Source) Read(frames []capture.Frame) (int, error) {
 		if err := s.look(); err != nil {
 			return 0, err
 		}
+		if waited >= s.cfg.Wait {
+			return 0, nil
+		}
 		// Frames that come while nobody looks wait in the ring: longer for the
 		// longer none came, so that an idle port costs next to nothing.
 		s.timer.Reset(wait)
@@ -128,6 +139,7 @@ func (s *Source) Read(frames []capture.Frame) (int, error) {
 		case <-s.closed:
 		case <-s.timer.C:
 		}
+		waited += wait
 		wait = min(2*wait, longest)
 	}
 }
@@ -274,7 +286,7 @@ func (s *Source) Warnings() []string {
 }
 
 // Close takes the filter off the interface, ends promiscuous mode and unblocks
-// Read. The frames of the last Read stay valid until the Read that gives io.EOF.
+// Read. The frames of the last Read stay valid until the Read that gives os.ErrClosed.
 func (s *Source) Close() error {
 	var err error
 	s.once.Do(func() {

@@ -3,7 +3,7 @@ package xdp
 import (
 	"bytes"
 	"errors"
-	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -46,7 +46,7 @@ func drain(t testing.TB, s *Source) <-chan int {
 			n, err := s.Read(frames)
 			total += n
 			if err != nil {
-				if !errors.Is(err, io.EOF) {
+				if !errors.Is(err, os.ErrClosed) {
 					t.Errorf("read: %v", err)
 				}
 				done <- total

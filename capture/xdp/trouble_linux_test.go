@@ -2,7 +2,7 @@ package xdp
 
 import (
 	"errors"
-	"io"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,7 +160,7 @@ func TestCloseUnblocksRead(t *testing.T) {
 	}
 	st := s.Stats()
 	for range 2 {
-		if n, err := s.Read(make([]capture.Frame, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		if n, err := s.Read(make([]capture.Frame, 1)); n != 0 || !errors.Is(err, os.ErrClosed) {
 			t.Errorf("after Close: %d, %v", n, err)
 		}
 	}
@@ -173,7 +173,7 @@ func TestCloseUnblocksRead(t *testing.T) {
 
 	s = open(t, b.Name, nil)
 	time.AfterFunc(50*time.Millisecond, func() { s.Close() })
-	if n, err := s.Read(make([]capture.Frame, 1)); n != 0 || !errors.Is(err, io.EOF) {
+	if n, err := s.Read(make([]capture.Frame, 1)); n != 0 || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("closed meanwhile: %d, %v", n, err)
 	}
 }
@@ -217,7 +217,7 @@ func TestIdleReadSleeps(t *testing.T) {
 	}
 	before := used()
 	time.AfterFunc(2*time.Second, func() { s.Close() })
-	if _, err := s.Read(make([]capture.Frame, 1)); !errors.Is(err, io.EOF) {
+	if _, err := s.Read(make([]capture.Frame, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Fatal(err)
 	}
 	if cost := used() - before; cost > time.Second {

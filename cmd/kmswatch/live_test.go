@@ -37,7 +37,7 @@ func runPaced(path string) int {
 			t.complain(err)
 			return exitFailed
 		}
-		open := func(string, *live) (capture.Source, error) {
+		open := func(string, *live, zerolog.Logger) (capture.Source, error) {
 			if os.Getenv(pacedHang) != "" {
 				first := true
 				return sourceFunc(func([]capture.Frame) (int, error) {

@@ -3,25 +3,25 @@ package main
 import (
 	"fmt"
 	"net"
-	"os"
-	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"kmswatch/bpf"
 	"kmswatch/cmd/kmswatch/confine"
 )
 
-// wanted are the capabilities that run opens its sources with.
-var wanted = [...]string{"CAP_BPF", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_PERFMON"}
-
 // liveCapture says what this machine can do for run, a line for each subject.
-// What the kernel can do with BPF belongs here too.
 func liveCapture() []subject {
 	var s []subject
 	add := func(name, format string, args ...any) { s = append(s, subject{name, fmt.Sprintf(format, args...)}) }
-	add("kernel", "Linux %s", kernelRelease())
-	add("rights", "%s", rights())
+	name := "live capture"
+	for _, f := range bpf.Probe() {
+		answer := "no"
+		if f.OK {
+			answer = "yes"
+		}
+		add(name, "%-3s  %s: %s", answer, f.Name, f.Note)
+		name = ""
+	}
 	landlock := "no Landlock: run does without"
 	if v := confine.LandlockVersion(); v > 0 {
 		landlock = fmt.Sprintf("Landlock %d", v)
@@ -36,36 +36,6 @@ func liveCapture() []subject {
 	add("confinement", "%s; %s", landlock, seccomp)
 	add("interfaces", "%s", interfaceStates())
 	return s
-}
-
-func kernelRelease() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "of an unknown release"
-	}
-	return unix.ByteSliceToString(u.Release[:])
-}
-
-// rights compares the capabilities with those that are wanted.
-func rights() string {
-	have, err := confine.Capabilities()
-	if err != nil {
-		return err.Error()
-	}
-	var missing []string
-	for _, w := range wanted {
-		if !slices.Contains(have, w) {
-			missing = append(missing, w)
-		}
-	}
-	who := "an unprivileged user"
-	if os.Geteuid() == 0 {
-		who = "root"
-	}
-	if missing == nil {
-		return who + ", enough for run"
-	}
-	return who + "; run needs " + strings.Join(missing, ", ") + " as well"
 }
 
 // interfaceStates names the interfaces, and those that are down as such.

@@ -49,11 +49,10 @@ type live struct {
 	ringSize int64          // bytes, likewise
 	listen   netip.AddrPort // metrics, read
 	kmsPorts []uint16       // of the inventory
-	log      zerolog.Logger
 }
 
-// openFunc opens the source of an interface.
-type openFunc func(name string, l *live) (capture.Source, error)
+// openFunc opens the source of an interface, which logs what becomes of it.
+type openFunc func(name string, l *live, log zerolog.Logger) (capture.Source, error)
 
 func newRun(t terminal, open openFunc) *cobra.Command {
 	l := live{
@@ -110,8 +109,8 @@ anew; a configuration with a mistake is refused whole. Logs go to standard error
 	return c
 }
 
-// settle takes from the configuration what no flag says, and checks all.
-func (l *live) settle(c *cobra.Command, conf *config.Config) error {
+// complete takes from the configuration what no flag says, and checks all.
+func (l *live) complete(c *cobra.Command, conf *config.Config) error {
 	if conf.Live.Mode != "" && !c.Flags().Changed("mode") {
 		l.mode.value = conf.Live.Mode
 	}
@@ -167,12 +166,11 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	if err != nil {
 		return tellConfig(t, err)
 	}
-	if err := l.settle(c, conf); err != nil {
+	if err := l.complete(c, conf); err != nil {
 		return err
 	}
 	now := time.Now
 	log := newLogger(t.err, now)
-	l.log = log
 	m := metrics.New(buildVersion(), infos())
 	m.Loaded(now())
 	s := &sensor{
@@ -206,7 +204,9 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	defer signal.Stop(hangUp)
 	windows, asService := service.From(c.Context())
 
-	s.src, err = openInterfaces(l.interfaces, func(name string) (capture.Source, error) { return open(name, &l) }, log)
+	s.src, err = openInterfaces(l.interfaces, func(name string) (capture.Source, error) {
+		return open(name, &l, log.With().Str("interface", name).Logger())
+	}, log)
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w; run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON", err)
 	}
@@ -214,7 +214,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		return err
 	}
 	defer s.src.Close()
-	s.watchKMS(conf)
+	s.watchPorts(conf)
 	if s.owners, err = openOwners(&l); err != nil {
 		return err
 	}

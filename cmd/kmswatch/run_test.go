@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"kmswatch/capture"
 )
 
@@ -92,7 +94,7 @@ func has(parts ...string) func(string) bool {
 
 // one opens the same source whatever the interface.
 func one(src capture.Source) openFunc {
-	return func(string, *live) (capture.Source, error) { return src, nil }
+	return func(string, *live, zerolog.Logger) (capture.Source, error) { return src, nil }
 }
 
 func write(t *testing.T, path, text string) {
@@ -254,7 +256,7 @@ func TestAnInterfaceThatFailsIsOpenedAgain(t *testing.T) {
 	frames := captured(t, climb)
 	first, second := newQueued("eth1"), newQueued("eth1")
 	opened := 0
-	p := start(t, func(string, *live) (capture.Source, error) {
+	p := start(t, func(string, *live, zerolog.Logger) (capture.Source, error) {
 		opened++
 		switch opened {
 		case 1:
@@ -293,7 +295,7 @@ func TestWithoutTheRightsToGoOnItEnds(t *testing.T) {
 	} {
 		src := newQueued("eth1")
 		opened := 0
-		p := start(t, func(string, *live) (capture.Source, error) {
+		p := start(t, func(string, *live, zerolog.Logger) (capture.Source, error) {
 			if opened++; opened > 1 {
 				return nil, fmt.Errorf("socket: %w", syscall.EPERM)
 			}
@@ -317,7 +319,7 @@ func TestWhatCannotBeOpenedIsSaid(t *testing.T) {
 	} {
 		var logs strings.Builder
 		term := terminal{out: io.Discard, err: &logs}
-		open := func(string, *live) (capture.Source, error) { return nil, tt.err }
+		open := func(string, *live, zerolog.Logger) (capture.Source, error) { return nil, tt.err }
 		code := runOn(context.Background(), []string{"run", "-i", "eth1"}, term, open)
 		if code != exitFailed || logs.String() != tt.want {
 			t.Errorf("exit code %d: %q, want %q", code, logs.String(), tt.want)

@@ -90,14 +90,20 @@ func (s *sensor) Handle(e decode.Event) {
 	s.eval.Handle(e)
 }
 
-// tcp is the IP protocol number of TCP.
-const tcp = 6
+// IP protocol numbers.
+const (
+	tcp = 6
+	udp = 17
+)
 
-// watchKMS has the kernel let the ports of KMS pass.
-func (s *sensor) watchKMS(c *config.Config) {
-	_ = s.src.WatchPort(tcp, decode.DefaultKMSPort) // what is not done was said
-	for _, p := range kmsPorts(c) {
-		_ = s.src.WatchPort(tcp, p)
+// watchPorts has the kernel let the ports pass that the decoder always looks at.
+func (s *sensor) watchPorts(c *config.Config) {
+	ofTCP, ofUDP := decode.Ports(kmsPorts(c))
+	for _, p := range ofTCP {
+		_ = s.src.WatchPort(tcp, p) // what is not done was said
+	}
+	for _, p := range ofUDP {
+		_ = s.src.WatchPort(udp, p)
 	}
 }
 
@@ -270,7 +276,7 @@ func (s *sensor) reconfigure(r reloaded) {
 			s.log.Warn().Msg("sensor and limits of the configuration are those of the start: they need a restart")
 		}
 		s.conf = r.conf
-		s.watchKMS(r.conf)
+		s.watchPorts(r.conf)
 		s.engine.SetKMSPorts(kmsPorts(r.conf))
 	}
 	s.engine.Between(func(m decode.Moment) {

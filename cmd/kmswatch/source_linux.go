@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/rs/zerolog"
+
 	"kmswatch/alerts/config"
 	"kmswatch/bpf"
 	"kmswatch/capture"
@@ -18,7 +20,7 @@ import (
 
 // openSource opens the source of an interface: a ring behind the flow filter, or
 // XDP where the interface is a port that only a mirror feeds.
-func openSource(name string, l *live) (capture.Source, error) {
+func openSource(name string, l *live, log zerolog.Logger) (capture.Source, error) {
 	seed, err := newSeed()
 	if err != nil {
 		return nil, err
@@ -30,7 +32,7 @@ func openSource(name string, l *live) (capture.Source, error) {
 			return nil, err
 		}
 		for _, w := range src.Warnings() {
-			l.log.Warn().Msg(w)
+			log.Warn().Msg(w)
 		}
 		return src, nil
 	}
@@ -40,7 +42,7 @@ func openSource(name string, l *live) (capture.Source, error) {
 	}
 	opts := afpacket.Options{
 		Interface: name, Promiscuous: l.mode.value == config.ModeSpan, Rings: l.rings,
-		Notify: func(c afpacket.Change) { l.log.Warn().Str("interface", name).Msg(c.String()) },
+		Notify: func(c afpacket.Change) { log.Warn().Msg(c.String()) },
 	}
 	if l.ringSize > 0 {
 		opts.Blocks = max(int(l.ringSize/blockSize), 2)
@@ -51,7 +53,7 @@ func openSource(name string, l *live) (capture.Source, error) {
 		opts.Filter = kernelFilter{filter}
 	case errors.Is(err, os.ErrPermission), errors.Is(err, errors.ErrUnsupported):
 		// All frames come here then, which is slower and no less right.
-		l.log.Warn().Err(err).Str("interface", name).Msg("no filter in the kernel: every frame is looked at here")
+		log.Warn().Err(err).Msg("no filter in the kernel: every frame is looked at here")
 	default:
 		return nil, err
 	}

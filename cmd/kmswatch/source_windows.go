@@ -1,13 +1,15 @@
 package main
 
 import (
+	"github.com/rs/zerolog"
+
 	"kmswatch/alerts/config"
 	"kmswatch/capture"
 	"kmswatch/capture/npcap"
 )
 
 // openSource opens the source of an interface: Npcap.
-func openSource(name string, l *live) (capture.Source, error) {
+func openSource(name string, l *live, _ zerolog.Logger) (capture.Source, error) {
 	return npcap.Open(npcap.Options{
 		Interface:   name,
 		Promiscuous: l.mode.value == config.ModeSpan,
