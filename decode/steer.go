@@ -30,7 +30,7 @@ func (s *shard) letGo(f *flow) { f.ignored = s.limits.steer.Ignore(f.steered()) 
 // attend notes that a flow told something, and asks for all of its frames again.
 func (s *shard) attend(f *flow) {
 	f.told = f.bytes[0] + f.bytes[1]
-	if f.ignored {
+	if f.ignored && !f.closed {
 		f.ignored = s.limits.steer.Watch(f.steered()) != nil
 	}
 }

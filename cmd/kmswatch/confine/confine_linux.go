@@ -38,7 +38,7 @@ func process(o *Options, keepBPF bool) (Report, error) {
 		return r, fmt.Errorf("drop capabilities: %w", err)
 	}
 	r.User = currentUser()
-	names, err := Capabilities()
+	names, err := capabilities()
 	if err != nil {
 		return r, err
 	}
@@ -181,8 +181,8 @@ var capabilityNames = [...]string{
 	"CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
 }
 
-// Capabilities names those that are in effect.
-func Capabilities() ([]string, error) {
+// capabilities names those that are in effect.
+func capabilities() ([]string, error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {

@@ -55,7 +55,7 @@ func child(dir string) {
 		fmt.Println("open:", err)
 		return
 	}
-	before, err := Capabilities()
+	before, err := capabilities()
 	fmt.Println("before:", strings.Join(before, " "), err)
 	o := Options{
 		User: os.Getenv("CONFINE_TEST_USER"), Maps: os.Getenv("CONFINE_TEST_MAPS") != "",
@@ -299,7 +299,7 @@ func TestWhatIsNotNeededIsRefused(t *testing.T) {
 		}
 	})
 	t.Run("with maps, where the kernel is old", func(t *testing.T) {
-		if names, err := Capabilities(); err != nil || !slices.Contains(names, "CAP_BPF") || os.Geteuid() != 0 {
+		if names, err := capabilities(); err != nil || !slices.Contains(names, "CAP_BPF") || os.Geteuid() != 0 {
 			if os.Getenv("CI") != "" {
 				t.Fatal("only root keeps CAP_BPF")
 			}
