@@ -43,6 +43,7 @@ wait_port dc 1688
 declare -A watching
 watch() {
 	local name=$1 host=$2 interface=$3 mode=$4
+	: >"$dir/$name.log"
 	mkfifo "$dir/$name.pipe"
 	python3 -u -c 'import sys, time
 for line in sys.stdin: print(int(time.time() * 1000), line, end="")' <"$dir/$name.pipe" >"$dir/$name.alerts" &
