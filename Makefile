@@ -36,6 +36,10 @@ dist/bin/kmswatch.exe:
 test: ## Run every test, race detector on
 	.ci/test
 
+.PHONY: kafka
+kafka: ## Fetch the Kafka brokers that tests run, once, into the cache
+	.ci/kafka
+
 .PHONY: test-windows
 test-windows: ## Run the tests for Windows, and replay next to Linux, under Wine
 	.ci/wine
@@ -63,6 +67,10 @@ fuzz: ## Run every fuzz target for TIME=1m
 .PHONY: generate
 generate: ## Make the generated files anew
 	$(GO) generate ./...
+
+.PHONY: profile
+profile: ## Take the profile that the compiler lays the code out by
+	$(GO) test -trimpath -run '^$$' -bench Replay -benchtime 10s -cpu 1 -cpuprofile cmd/kmswatch/default.pgo -o bin/kmswatch.test ./cmd/kmswatch
 
 .PHONY: golden
 golden: ## Rewrite the golden files of failing cases; review the diff

@@ -90,6 +90,15 @@ type Alert struct {
 	Frames  []Frame      // the first few
 	Quality decode.Quality
 	Sensor  string
+	Process *Process // that has the sensor's end of Flow; nil: not known
+}
+
+// Process is a program on the host of the sensor. Who runs the sensor as an
+// agent fills it in when an alert is given out: a rule knows packets alone.
+type Process struct {
+	Name   string
+	PID    int
+	Server bool // it is the flow's server, else its client
 }
 
 // Bounds of what an alert names and counts.

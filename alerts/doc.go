@@ -31,6 +31,11 @@
 // than the window of its alert counts to it. Alerts that end together end in
 // the order in which they were raised.
 //
+// # Other configurations
+//
+// A live sensor is configured anew while it runs. Reconfigure says what of an
+// evaluator's state stays.
+//
 // # Bounds
 //
 // The alerts that stand at a time are bounded, and so are the addresses that

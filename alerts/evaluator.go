@@ -36,6 +36,24 @@ type Config struct {
 	Out       func(*Alert)         // is given every alert, borrowed until it returns
 }
 
+func (c *Config) setDefaults() {
+	if c.Zones == nil {
+		c.Zones = zone.Default()
+	}
+	if c.Inventory == nil {
+		c.Inventory = inventory.New(inventory.Config{})
+	}
+	if c.Window <= 0 {
+		c.Window = DefaultWindow
+	}
+	if c.Alerts <= 0 {
+		c.Alerts = DefaultAlerts
+	}
+	if c.Out == nil {
+		c.Out = func(*Alert) {}
+	}
+}
+
 // Exception is traffic that a rule lets pass. All that is given must match;
 // what is empty matches all. A finding without an interface matches no
 // exception that names interfaces.
@@ -85,6 +103,7 @@ type Evaluator struct {
 	table   table
 	pending *standing // raised, and being described
 	bound   bound
+	lost    int64 // time at which frames were lost last, nanoseconds since the epoch; 0 iff never
 	stats   Stats
 }
 
@@ -110,24 +129,29 @@ type option struct {
 
 // New makes an evaluator. Its error joins all that is wrong with the settings.
 func New(c Config) (*Evaluator, error) {
-	if c.Zones == nil {
-		c.Zones = zone.Default()
-	}
-	if c.Inventory == nil {
-		c.Inventory = inventory.New(inventory.Config{})
-	}
-	if c.Window <= 0 {
-		c.Window = DefaultWindow
-	}
-	if c.Alerts <= 0 {
-		c.Alerts = DefaultAlerts
-	}
-	if c.Out == nil {
-		c.Out = func(*Alert) {}
-	}
+	c.setDefaults()
 	v := &Evaluator{config: c, table: newTable(c.Alerts)}
-	v.context = Context{Zones: c.Zones, Inventory: c.Inventory, eval: v}
+	rules, err := activateAll(&c)
+	if err != nil {
+		return nil, err
+	}
+	v.use(rules)
+	return v, nil
+}
 
+// use makes rules those that are asked.
+func (v *Evaluator) use(rules []active) {
+	v.rules, v.by = rules, [decode.Kinds][]*active{}
+	for i := range v.rules {
+		for _, k := range v.rules[i].info.Kinds {
+			v.by[k] = append(v.by[k], &v.rules[i])
+		}
+	}
+	v.context = Context{Zones: v.config.Zones, Inventory: v.config.Inventory, eval: v}
+}
+
+// activateAll joins the rules that are not disabled with their settings.
+func activateAll(c *Config) (rules []active, err error) {
 	var errs []error
 	known := make(map[string]bool)
 	for _, rule := range c.Rules {
@@ -141,7 +165,7 @@ func New(c Config) (*Evaluator, error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("rule %s: %w", info.ID, err))
 		} else if !c.Settings[info.ID].Disabled {
-			v.rules = append(v.rules, a)
+			rules = append(rules, a)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.Settings)) {
@@ -149,15 +173,7 @@ func New(c Config) (*Evaluator, error) {
 			errs = append(errs, fmt.Errorf("unknown rule %s", id))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	for i := range v.rules {
-		for _, k := range v.rules[i].info.Kinds {
-			v.by[k] = append(v.by[k], &v.rules[i])
-		}
-	}
-	return v, nil
+	return rules, errors.Join(errs...)
 }
 
 // activate joins a rule with its settings.
@@ -271,8 +287,9 @@ func (v *Evaluator) Stats() Stats {
 func (v *Evaluator) Handle(e decode.Event) {
 	v.stats.Events++
 	h := e.Head()
-	for v.table.due(h.Time) {
-		v.end(v.table.soonest())
+	v.Advance(h.Time)
+	if l, ok := e.(*decode.Loss); ok && l.Dropped > 0 {
+		v.lost = h.Time
 	}
 	v.config.Inventory.Observe(e)
 	if b, ok := e.(*decode.Bind); ok {
@@ -292,6 +309,14 @@ func (v *Evaluator) Handle(e decode.Event) {
 		v.tell()
 	}
 	c.head, c.event, c.rule = nil, nil, nil
+}
+
+// Advance ends the alerts whose window has ended at that time, nanoseconds since
+// the epoch: events say what time it is, and this where there are none.
+func (v *Evaluator) Advance(now int64) {
+	for v.table.due(now) {
+		v.end(v.table.soonest())
+	}
 }
 
 // Close ends all alerts. The evaluator may go on to be used.
@@ -363,6 +388,9 @@ func (v *Evaluator) count(c *Context, a *standing, earlier decode.Position) {
 	a.First = min(a.First, h.Time)
 	a.Last = max(a.Last, h.Time)
 	a.Quality |= h.Flow.Quality
+	if v.lost != 0 && h.Flow.Start <= v.lost+aroundLoss && h.Flow.ID != 0 {
+		a.Quality |= decode.FramesDropped
+	}
 	a.Clients.add(h.Flow.Client.Addr)
 	a.Servers.add(h.Flow.Server.Addr)
 	if len(a.Frames) < maxFrames {
@@ -371,6 +399,10 @@ func (v *Evaluator) count(c *Context, a *standing, earlier decode.Position) {
 		v.frame(a, h.At)
 	}
 }
+
+// aroundLoss is how long after a loss a flow may begin to have lost its first
+// frames to it.
+const aroundLoss = int64(time.Second)
 
 // frame adds a frame to those that an alert stands on.
 func (v *Evaluator) frame(a *standing, p decode.Position) {

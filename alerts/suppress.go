@@ -1,9 +1,11 @@
 package alerts
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"kmswatch/alerts/zone"
 	"kmswatch/decode/dcerpc"
@@ -127,6 +129,13 @@ func (t *table) find(k *key) *standing  { return t.by[*k] }
 func (t *table) soonest() *standing     { return t.heap[0] }
 func (t *table) due(now int64) bool     { return len(t.heap) > 0 && t.heap[0].end <= now }
 func (t *table) put(i int, a *standing) { t.heap[i] = a; a.slot = i }
+
+// inOrder gives the alerts in the order in which they end.
+func (t *table) inOrder() []*standing {
+	return slices.SortedFunc(slices.Values(t.heap), func(a, b *standing) int {
+		return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.seq, b.seq))
+	})
+}
 
 func (t *table) add(a *standing) {
 	t.seq++

@@ -47,9 +47,21 @@ type Stats struct {
 type Source interface {
 	// Read fills frames from the front and returns how many it filled. The
 	// data of the frames is valid until the next Read. At the end it returns
-	// io.EOF, with or after the last frames.
+	// io.EOF, with or after the last frames. A live source returns 0 and no
+	// error when no frame came for a while, so that whoever reads it can look
+	// at the clock; after Close it returns os.ErrClosed.
 	Read(frames []Frame) (int, error)
 	Stats() Stats
 	// Close ends the capture and unblocks Read.
 	Close() error
+}
+
+// Plus adds the counters of another source.
+func (s Stats) Plus(o Stats) Stats {
+	s.Received += o.Received
+	s.Bytes += o.Bytes
+	s.Dropped += o.Dropped
+	s.Filtered += o.Filtered
+	s.Truncated += o.Truncated
+	return s
 }

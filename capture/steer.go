@@ -13,10 +13,11 @@ type FlowKey struct {
 // for any goroutine, beside Read. What they ask is a hint: an error, or a table
 // of the kernel that is full, costs speed or bytes of a flow, never more.
 type Steerer interface {
-	// Watch lets all frames of a flow pass.
+	// Watch lets all frames of a flow pass, also of one that was ignored.
 	Watch(FlowKey) error
-	// Ignore lets the frames of a flow go: nothing more is to be learnt from it.
-	// A frame that ends the flow or begins it anew passes all the same.
+	// Ignore lets the frames of a flow go. Those with SYN, FIN or RST pass all
+	// the same, and those whose payload begins a DCE/RPC PDU or an SMB message
+	// in clear: what comes next may be of interest again.
 	Ignore(FlowKey) error
 	// WatchPort lets all frames from or to a port pass.
 	WatchPort(proto uint8, port uint16) error

@@ -48,6 +48,7 @@ type share struct {
 	items  []item
 	data   []byte // payloads, copied
 	events eventList
+	stats  Stats // of the worker's shards; valid iff the batch has an after
 }
 
 // batch is the work of a stretch of frames, and the events that came of it.
@@ -56,6 +57,9 @@ type batch struct {
 	feeder eventList // of the goroutine that feeds
 	items  int
 	bytes  int
+	ports  *ports       // that take the place of those before; nil iff these stay
+	after  func(Moment) // is called once the events are told; nil iff there is none
+	moment Moment       // for after; the counters are the feeder's
 	done   sync.WaitGroup
 }
 
@@ -67,6 +71,7 @@ func (b *batch) reset() {
 	}
 	b.feeder.reset()
 	b.items, b.bytes = 0, 0
+	b.ports, b.after = nil, nil
 }
 
 // pool runs the shards in workers and merges what they tell.
@@ -171,6 +176,11 @@ func (p *pool) close(seq uint64, last *capture.Frame) {
 func (p *pool) worker(w int) {
 	for b := range p.work[w] {
 		sh := &b.shares[w]
+		if b.ports != nil {
+			for n := w; n < shards; n += len(p.work) {
+				p.engine.shards[n].ports = b.ports
+			}
+		}
 		for i := range sh.items {
 			it := &sh.items[i]
 			if it.task != taskPacket {
@@ -191,6 +201,12 @@ func (p *pool) worker(w int) {
 			end := it.offset + len(it.pkt.Payload)
 			it.pkt.Payload = sh.data[it.offset:end:end]
 			s.packet(&it.pkt, &it.key, it.hash, it.dir)
+		}
+		if b.after != nil {
+			sh.stats = Stats{}
+			for n := w; n < shards; n += len(p.work) {
+				p.engine.shards[n].addTo(&sh.stats)
+			}
 		}
 		b.done.Done()
 	}
@@ -227,6 +243,13 @@ func (p *pool) merge(h Handler) {
 			h.Handle(lists[first][0].event)
 			lists[first] = lists[first][1:]
 		}
+		if b.after != nil {
+			m := b.moment
+			for i := range b.shares {
+				m.Stats.add(&b.shares[i].stats)
+			}
+			b.after(m)
+		}
 		b.reset()
 		p.free <- b
 	}
@@ -258,6 +281,7 @@ type eventList struct {
 	foreigns  arena[Foreign]
 	anomalies arena[Anomaly]
 	flowEnds  arena[FlowEnd]
+	losses    arena[Loss]
 	auths     arena[Auth]
 	sessions  arena[Session]
 	trees     arena[TreeConnect]
@@ -287,7 +311,7 @@ func (l *eventList) reset() {
 	}
 	l.entries = l.entries[:0]
 	l.binds.used, l.calls.used, l.exchanges.used, l.lookups.used = 0, 0, 0, 0
-	l.updates.used, l.foreigns.used, l.anomalies.used, l.flowEnds.used = 0, 0, 0, 0
+	l.updates.used, l.foreigns.used, l.anomalies.used, l.flowEnds.used, l.losses.used = 0, 0, 0, 0, 0
 	l.auths.used, l.sessions.used, l.trees.used, l.pipes.used = 0, 0, 0, 0
 	l.endpoints.used, l.ldapBinds.used, l.searches.used, l.tickets.used, l.opaques.used, l.arguments.used = 0, 0, 0, 0, 0, 0
 }
@@ -339,6 +363,8 @@ func (l *eventList) Handle(e Event) {
 		l.add(l.anomalies.keep(e))
 	case *FlowEnd:
 		l.add(l.flowEnds.keep(e))
+	case *Loss:
+		l.add(l.losses.keep(e))
 	case *Auth:
 		l.add(l.auths.keep(e))
 	case *Session:

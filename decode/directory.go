@@ -179,6 +179,9 @@ func (h ldapHandler) Search(x *ldap.Search) {
 func (h ldapHandler) Opaque(why ldap.Opaque) {
 	h.opaque.Protocol, h.opaque.What = ProtoLDAP, why.String()
 	h.emit(&h.opaque, h.cur.client)
+	if h.limits.steer != nil {
+		h.letGo(h.cur) // it stays hidden until the flow ends
+	}
 }
 
 // Anomaly meets ldap.Handler.

@@ -27,5 +27,7 @@
 // Names come from tokens; credentials are never part of an event.
 //
 // Bad input is never an error: it becomes an Anomaly event or a counter. Time
-// is that of the frames.
+// is that of the frames. Who captures live lets it pass by Advance while no frame
+// comes, tells by Lost what was dropped, and does by Between what is to be done
+// between two frames: where the events are told, with the counters, without a lock.
 package decode

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 
+	"kmswatch/capture"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/epm"
 	"kmswatch/decode/packet"
@@ -18,6 +19,10 @@ type endpoints struct {
 	set      flowSet
 	pdu      dcerpc.PDU
 	response epm.Response
+
+	steer   capture.Steerer // nil: none
+	watched portSet         // ports that steer was told of
+	ports   int             // how many
 }
 
 // endpointAge is how long an endpoint is remembered. A service keeps its port
@@ -51,6 +56,7 @@ func (s *endpoints) learn(p *packet.Packet) {
 			if t.Port == 0 || t.Protocol != epm.TCP && t.Protocol != epm.HTTP {
 				continue
 			}
+			s.watch(t.Port)
 			addr := p.Src // a mapper speaks for its own host, also where it names no address
 			s.set.add(endpointHash(&addr, t.Port))
 			if named, ok := towerAddr(t); ok {

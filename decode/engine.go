@@ -33,6 +33,10 @@ type Config struct {
 	IdleTCP int64 // nanoseconds without a frame after which a TCP flow ends; 10 minutes
 	IdleUDP int64 // the same for UDP, and how long a DNS query waits; 30 seconds
 
+	// Steer is told, from goroutines of the Engine's and from that of Feed, what
+	// it may let go and what it should let pass; nil for a source that cannot.
+	Steer capture.Steerer
+
 	Seed uint64 // of hashes that an attacker must not foresee; events do not depend on it
 }
 
@@ -96,6 +100,7 @@ type Stats struct {
 	Exchanges  uint64
 	Lookups    uint64
 	Anomalies  uint64
+	Cut        uint64 // frames of those flows of which the snap length cut payload
 }
 
 // Engine decodes frames. It is used by one goroutine.
@@ -104,8 +109,7 @@ type Engine struct {
 	packets *packet.Decoder
 	pkt     packet.Packet
 	key     stream.Key // of the packet under way
-	ports   portSet
-	kms     portSet
+	ports   portSet    // of servers, those of KMS among them
 	flows   flowSet
 	shakes  handshakes
 	mapped  endpoints
@@ -117,7 +121,8 @@ type Engine struct {
 	frames  uint64
 	bytes   uint64
 	sent    uint64
-	last    capture.Frame // of the frame fed last: position and time only
+	last    capture.Frame // of the frame fed last: position and time only; the time may be Advance's
+	counted uint64        // frames when Lost was called last
 }
 
 // New makes an Engine that tells h. With Config.Workers above 1, h is called
@@ -131,23 +136,18 @@ func New(cfg Config, h Handler) *Engine {
 			MaxDepth:     cfg.MaxDepth,
 		}),
 	}
-	e.kms.add(DefaultKMSPort)
-	for _, p := range cfg.KMSPorts {
-		e.kms.add(p)
-	}
-	e.ports = e.kms
-	for _, p := range serverPorts {
-		e.ports.add(p)
-	}
+	ports := newPorts(cfg.KMSPorts)
+	e.ports = ports.all
+	e.mapped.steer = cfg.Steer
 	limits := newLimits(&e.cfg)
 	scratches := make([]*scratch, min(cfg.Workers, shards))
 	for i := range scratches {
 		scratches[i] = new(scratch)
 	}
 	for i := range e.shards {
-		e.shards[i] = newShard(limits, &e.kms, &e.ports, scratches[i%len(scratches)])
+		e.shards[i] = newShard(limits, ports, scratches[i%len(scratches)])
 	}
-	e.feeder = newShard(limits, &e.kms, &e.ports, new(scratch))
+	e.feeder = newShard(limits, ports, new(scratch))
 	if cfg.Workers > 1 {
 		e.pool = newPool(e, h)
 		return e
@@ -170,7 +170,7 @@ func (e *Engine) Feed(f *capture.Frame) {
 	e.last.File, e.last.Number, e.last.Time = f.File, f.Number, f.Time
 	// Also where the clock was set back. Frames of several queues may come late.
 	if uint64(f.Time-e.tick+backward) >= uint64(backward) {
-		e.advance(f)
+		e.pass(f)
 	}
 	p := &e.pkt
 	verdict := e.packets.Decode(f, p)
@@ -285,9 +285,9 @@ func (e *Engine) odd(f *capture.Frame, p *packet.Packet) {
 	}
 }
 
-// advance lets time pass in every shard once a second, so that what waits ends
-// at the same frame whatever the shard of that frame.
-func (e *Engine) advance(f *capture.Frame) {
+// pass lets time pass in every shard once a second, so that what waits ends at
+// the same frame whatever the shard of that frame.
+func (e *Engine) pass(f *capture.Frame) {
 	if e.tick != 0 {
 		e.flows.age(f.Time, e.cfg.IdleTCP)
 		e.mapped.age(f.Time)
@@ -318,14 +318,51 @@ func (e *Engine) Close() {
 }
 
 // Stats sums the counters of all shards. With more than one worker it may be
-// called before the first Feed and once Close has returned.
+// called before the first Feed and once Close has returned; Between gives them
+// at any time.
 func (e *Engine) Stats() Stats {
-	st := Stats{Packet: e.packets.Counters(), Frames: e.frames, Bytes: e.bytes, Interest: e.sent}
+	st := e.own()
 	for _, s := range e.shards {
 		s.addTo(&st)
 	}
+	return st
+}
+
+// own gives the counters of the goroutine that feeds.
+func (e *Engine) own() Stats {
+	st := Stats{Packet: e.packets.Counters(), Frames: e.frames, Bytes: e.bytes, Interest: e.sent}
 	e.feeder.addTo(&st)
 	return st
+}
+
+// ports are the ports that servers listen on. They are not changed: others
+// take their place.
+type ports struct {
+	kms portSet
+	all portSet // those of KMS among them
+}
+
+// Ports gives the ports of TCP and of UDP from and to which an Engine looks at
+// every frame, for a source that lets go what is of no interest: those of the
+// protocols that are not told by how they begin, and of the handshakes before
+// them. kms are the ports of KMS beside DefaultKMSPort.
+func Ports(kms []uint16) (tcp, udp []uint16) {
+	tcp = append(append(append(tcp, serverPorts[:]...), DefaultKMSPort), kms...)
+	return tcp, []uint16{portDNS, portKerberos, portLDAP}
+}
+
+// newPorts takes the ports of KMS beside DefaultKMSPort.
+func newPorts(kms []uint16) *ports {
+	p := new(ports)
+	p.kms.add(DefaultKMSPort)
+	for _, port := range kms {
+		p.kms.add(port)
+	}
+	p.all = p.kms
+	for _, port := range serverPorts {
+		p.all.add(port)
+	}
+	return p
 }
 
 // portSet is a bitmap of ports.

@@ -26,6 +26,7 @@ const (
 	KindForeign
 	KindAnomaly
 	KindFlowEnd
+	KindLoss
 	KindAuth
 	KindSession
 	KindTreeConnect
@@ -73,12 +74,13 @@ type Quality uint8
 
 // What was missing from, or wrong with, the capture of a flow.
 const (
-	MidStream    Quality = 1 << iota // the beginning was not seen; that of an association is its bind
-	BytesMissing                     // bytes of the stream are missing
-	OneSided                         // only one direction was seen so far
-	Duplicates                       // frames seen twice, as SPAN ports give them, were removed
-	Cut                              // frames were cut by the snap length
-	Overlap                          // overlapping data that differs was seen; the first was kept
+	MidStream     Quality = 1 << iota // the beginning was not seen; that of an association is its bind
+	BytesMissing                      // bytes of the stream are missing
+	OneSided                          // only one direction was seen so far
+	Duplicates                        // frames seen twice, as SPAN ports give them, were removed
+	Cut                               // frames were cut by the snap length
+	Overlap                           // overlapping data that differs was seen; the first was kept
+	FramesDropped                     // the sensor lost frames while the flow was there, perhaps its own
 )
 
 // Names gives the words of what was missing or wrong, in the order of the bits.
@@ -92,7 +94,7 @@ func (q Quality) Names() []string {
 	return names
 }
 
-var qualityNames = [...]string{"mid-stream", "bytes-missing", "one-sided", "duplicates-removed", "cut", "overlap"}
+var qualityNames = [...]string{"mid-stream", "bytes-missing", "one-sided", "duplicates-removed", "cut", "overlap", "frames-dropped"}
 
 // Tunnel is the innermost encapsulation of a flow.
 type Tunnel uint8
@@ -299,6 +301,17 @@ type FlowEnd struct {
 	Reason EndReason
 }
 
+// Loss is what the sensor itself lost: of the frames, what Lost was told; of a
+// part of the flows, what came of bounds and of the snap length, once a second.
+// It is of no flow.
+type Loss struct {
+	head
+	Dropped uint64 // frames that the source dropped
+	Frames  uint64 // frames fed over the same time; valid iff Dropped is not 0
+	Cut     uint64 // frames of flows of interest of which the snap length cut payload
+	Evicted uint64 // flows that made room for others
+}
+
 // EndReason is why a flow ended.
 type EndReason uint8
 
@@ -364,3 +377,4 @@ func (*DNSUpdate) Kind() Kind   { return KindDNSUpdate }
 func (*Foreign) Kind() Kind     { return KindForeign }
 func (*Anomaly) Kind() Kind     { return KindAnomaly }
 func (*FlowEnd) Kind() Kind     { return KindFlowEnd }
+func (*Loss) Kind() Kind        { return KindLoss }

@@ -70,6 +70,9 @@ type watch struct {
 func (w *watch) Handle(e decode.Event) {
 	w.told.Handle(e)
 	h := e.Head()
+	if e.Kind() == decode.KindLoss {
+		return // of no flow
+	}
 	if h.Flow.ID == 0 || h.At.Frame == 0 || h.At.Frame > w.frames {
 		w.t.Errorf("of no flow or frame: %s", w.lines[len(w.lines)-1])
 	}

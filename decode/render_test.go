@@ -185,6 +185,8 @@ func render(e decode.Event, start int64) string {
 		fmt.Fprintf(&b, "opaque %s %s", e.Protocol, e.What)
 	case *decode.FlowEnd:
 		fmt.Fprintf(&b, "end %s frames=%d/%d bytes=%d/%d", reasons[e.Reason], e.Frames[0], e.Frames[1], e.Bytes[0], e.Bytes[1])
+	case *decode.Loss:
+		fmt.Fprintf(&b, "loss dropped=%d/%d cut=%d evicted=%d", e.Dropped, e.Frames, e.Cut, e.Evicted)
 	default:
 		fmt.Fprintf(&b, "%T", e)
 	}

@@ -193,7 +193,7 @@ func (s *shard) isKMS(c *dcerpc.Call) bool {
 	if c.Known {
 		return c.Interface.UUID == dcerpc.KMS
 	}
-	if c.RequestStub == nil || !s.kms.has(s.cur.Server.Port) {
+	if c.RequestStub == nil || !s.ports.kms.has(s.cur.Server.Port) {
 		return false
 	}
 	for _, ndr64 := range [...]bool{false, true} {

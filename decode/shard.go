@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"net/netip"
 
+	"kmswatch/capture"
 	"kmswatch/decode/auth"
 	"kmswatch/decode/dcerpc"
 	"kmswatch/decode/dns"
@@ -58,6 +59,7 @@ type limits struct {
 	weight           int // bytes of a shard's flows beyond what every flow holds
 	idleTCP, idleUDP int64
 	messages         bool
+	steer            capture.Steerer // nil: none
 	seed             maphash.Seed
 }
 
@@ -81,6 +83,7 @@ func newLimits(c *Config) *limits {
 		idleTCP:  c.IdleTCP,
 		idleUDP:  c.IdleUDP,
 		messages: c.Messages,
+		steer:    c.Steer,
 		seed:     seed,
 	}
 }
@@ -138,6 +141,8 @@ type flow struct {
 	heavy   bool         // it ever had a weight
 	frames  [2]uint64    // by direction
 	bytes   [2]uint64
+	told    uint64 // bytes of both directions when it last told something
+	ignored bool   // the source was asked to let it go
 }
 
 // scratch is where events and messages are made: each is overwritten by the next
@@ -156,6 +161,7 @@ type scratch struct {
 	foreign       Foreign
 	anomaly       Anomaly
 	flowEnd       FlowEnd
+	loss          Loss
 	auth          Auth
 	endpoint      EndpointMapped
 	session       Session
@@ -185,8 +191,7 @@ type scratch struct {
 // a time.
 type shard struct {
 	limits *limits
-	kms    *portSet
-	ports  *portSet // of servers, those of KMS among them
+	ports  *ports
 	out    Handler
 	tcp    *stream.Table[flow]
 	udp    *stream.Table[flow]
@@ -213,16 +218,16 @@ type shard struct {
 	*scratch
 
 	stats Stats
+	told  Stats // when it told of losses last
 }
 
-func newShard(l *limits, kmsPorts, serverPorts *portSet, scratch *scratch) *shard {
+func newShard(l *limits, servers *ports, scratch *scratch) *shard {
 	own := *l
 	own.rpc.PDU = &scratch.rpc
 	own.ldap.Scratch = &scratch.ldapScratch
 	return &shard{
 		limits:  &own,
-		kms:     kmsPorts,
-		ports:   serverPorts,
+		ports:   servers,
 		scratch: scratch,
 		tcp:     stream.NewTable[flow](l.flows),
 		udp:     stream.NewTable[flow](l.flows),
@@ -231,13 +236,7 @@ func newShard(l *limits, kmsPorts, serverPorts *portSet, scratch *scratch) *shar
 }
 
 func (s *shard) addTo(st *Stats) {
-	st.Flows += s.stats.Flows
-	st.Evicted += s.stats.Evicted
-	st.PDUs += s.stats.PDUs
-	st.Calls += s.stats.Calls
-	st.Exchanges += s.stats.Exchanges
-	st.Lookups += s.stats.Lookups
-	st.Anomalies += s.stats.Anomalies
+	st.add(&s.stats)
 	st.Reassembly.Add(s.stream.Counters())
 }
 
@@ -280,6 +279,7 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 	f.bytes[dir] += uint64(len(p.Payload))
 	if p.Missing > 0 {
 		f.Quality |= Cut
+		s.stats.Cut++
 	}
 	s.cut, s.dir = p.Missing > 0 && len(p.Payload) > 0, dir
 	if p.Proto == udp {
@@ -326,6 +326,9 @@ func (s *shard) packet(p *packet.Packet, key *stream.Key, hash uint64, dir strea
 		s.remove(f)
 		s.ended.add(hash, s.time)
 		return
+	}
+	if s.limits.steer != nil {
+		s.steer(f)
 	}
 	if len(p.Payload) > 0 && (f.assoc != nil || f.smb != nil || f.ldap != nil || len(f.queries)+len(f.asked) > 0) || f.weight != 0 {
 		s.weigh(f)
@@ -383,7 +386,7 @@ func (s *shard) handshake(f *flow, p *packet.Packet, dir stream.Dir) {
 // hinted tells whether a flow is on a port that is always of interest.
 func (s *shard) hinted(k *stream.Key) bool { return s.serves(k.LoPort) || s.serves(k.HiPort) }
 
-func (s *shard) serves(port uint16) bool { return s.ports.has(port) }
+func (s *shard) serves(port uint16) bool { return s.ports.all.has(port) }
 
 // onLDAPPort tells whether a flow is on a port of LDAP. Its messages are too
 // plain to be told by their first bytes alone.
@@ -511,13 +514,13 @@ func (s *shard) decide(f *flow, dir stream.Dir, b []byte, boundary bool) bool {
 	case isDNS:
 		f.carries = carriesDNS
 		f.adrift = [2]bool{!whole, !whole}
-	case s.kms.has(f.Server.Port) && whole:
+	case s.ports.kms.has(f.Server.Port) && whole:
 		if f.stray = len(b) < enoughToGuess && guess(b) == "unknown"; f.stray {
 			return false
 		}
 		f.carries = carriesForeign
 	}
-	if f.carries != carriesRPC && f.carries != undecided && whole && s.kms.has(f.Server.Port) {
+	if f.carries != carriesRPC && f.carries != undecided && whole && s.ports.kms.has(f.Server.Port) {
 		s.tellForeign(b, dir) // what can be decoded is out of place there all the same
 	}
 	return true
@@ -552,6 +555,9 @@ func (s *shard) Gap(dir stream.Dir, n int64) {
 func (s *shard) emit(e Event, dir stream.Dir) {
 	f := s.cur
 	f.known = true
+	if s.limits.steer != nil {
+		s.attend(f)
+	}
 	q := f.Quality
 	if f.Proto == tcp {
 		q = q&(Cut|BytesMissing) | quality(&f.conn)
@@ -708,6 +714,18 @@ func (s *shard) expire() {
 	}
 	s.expireIdle(s.tcp, s.time-s.limits.idleTCP)
 	s.expireIdle(s.udp, s.time-s.limits.idleUDP)
+	s.tellLoss()
+}
+
+// tellLoss tells what the shard lost since it told last.
+func (s *shard) tellLoss() {
+	cut, evicted := s.stats.Cut-s.told.Cut, s.stats.Evicted-s.told.Evicted
+	if cut == 0 && evicted == 0 {
+		return
+	}
+	s.told = s.stats
+	s.loss = Loss{head: head{Head{At: s.pos, Time: s.time}}, Cut: cut, Evicted: evicted}
+	s.out.Handle(&s.loss)
 }
 
 // forgetReset forgets the flow that a RST closed longest ago.
@@ -750,6 +768,7 @@ func (s *shard) close() {
 			s.remove(f)
 		}
 	}
+	s.tellLoss()
 }
 
 // closed is a flow that a RST closed, by its id at that time.

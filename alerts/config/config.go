@@ -13,6 +13,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,12 +29,39 @@ import (
 // Config is what a configuration says. Zero values mean that it does not say.
 type Config struct {
 	Sensor    string // name of this sensor in alerts
+	Live      Live   // of the sensor that runs
 	Zones     *zone.Table
 	Inventory inventory.Config
 	Rules     map[string]alerts.Settings // by id; only those that the file names
 	Allow     []Allow                    // RPC between zones that policy allows
 	Limits    Limits
 }
+
+// Live is how a running sensor captures and what it shows of itself.
+type Live struct {
+	Interfaces []string       // names
+	Mode       string         // ModeSpan or ModeHost
+	Source     string         // SourceRing or SourceXDP
+	Rings      int            // of the kernel, an interface
+	RingSize   int64          // bytes, each
+	Metrics    netip.AddrPort // to listen on; invalid iff nowhere
+	User       string         // whose rights are enough once all is open
+}
+
+// Modes of a running sensor.
+const (
+	ModeSpan = "span" // a port that mirrors the traffic of others
+	ModeHost = "host" // the interfaces of this host, and only its own traffic
+)
+
+// Sources of a running sensor.
+const (
+	SourceRing = "ring" // a copy of what passes an interface
+	SourceXDP  = "xdp"  // all that comes to an interface, which is kept from the host
+)
+
+// DefaultMetricsPort is the port of metrics where only an address is given.
+const DefaultMetricsPort = 9618
 
 // Allow is RPC that policy allows between two zones.
 type Allow struct {
@@ -100,12 +128,64 @@ func (l *loader) load(top *ast.MappingNode) {
 		field{"rules", keep(&rules)},
 		field{"policy", keep(&policy)},
 		field{"limits", keep(&limits)})
-	l.mapping(sensor, "sensor", field{"name", func(_ *token.Token, v ast.Node) { l.config.Sensor, _ = l.text(v, "sensor name") }})
+	l.readSensor(sensor)
 	l.readZones(zones)
 	l.readInventory(inv)
 	l.readRules(rules)
 	l.readPolicy(policy)
 	l.readLimits(limits)
+}
+
+func (l *loader) readSensor(n ast.Node) {
+	c := &l.config.Live
+	l.mapping(n, "sensor",
+		field{"name", func(_ *token.Token, v ast.Node) { l.config.Sensor, _ = l.text(v, "sensor name") }},
+		field{"interfaces", func(_ *token.Token, v ast.Node) {
+			l.list(v, "interfaces", true, func(v ast.Node) {
+				s, ok := l.text(v, "interfaces")
+				if ok && slices.Contains(c.Interfaces, s) {
+					l.bad(at(v), "remove one", "interfaces: %s is given twice", s)
+				}
+				c.Interfaces = append(c.Interfaces, s)
+			})
+		}},
+		field{"mode", func(_ *token.Token, v ast.Node) { c.Mode, _ = l.word(v, "mode", []string{ModeSpan, ModeHost}) }},
+		field{"source", func(_ *token.Token, v ast.Node) {
+			c.Source, _ = l.word(v, "source", []string{SourceRing, SourceXDP})
+		}},
+		field{"rings", func(_ *token.Token, v ast.Node) {
+			i, _ := l.integer(v, "rings", 1, 64)
+			c.Rings = int(i)
+		}},
+		field{"ring_size", func(_ *token.Token, v ast.Node) { c.RingSize, _ = l.bytes(v, "ring_size", 1<<20) }},
+		field{"metrics", func(_ *token.Token, v ast.Node) {
+			s, ok := l.scalar(v, "metrics", "an address and port")
+			if !ok {
+				return
+			}
+			a, err := ParseMetrics(s)
+			if err != nil {
+				l.bad(at(v), "write 127.0.0.1:9618, or the port alone", "metrics: %s", err)
+			}
+			c.Metrics = a
+		}},
+		field{"user", func(_ *token.Token, v ast.Node) { c.User, _ = l.text(v, "user") }})
+}
+
+// ParseMetrics reads where to listen: an address with a port, or one of them.
+// Without an address it is the loopback.
+func ParseMetrics(s string) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(a, DefaultMetricsPort), nil
+	}
+	if p, err := strconv.ParseUint(strings.TrimPrefix(s, ":"), 10, 16); err == nil && p > 0 {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(p)), nil
+	}
+	a, err := netip.ParseAddrPort(s)
+	if err != nil || a.Port() == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address and port", s)
+	}
+	return a, nil
 }
 
 func (l *loader) readZones(n ast.Node) {

@@ -55,7 +55,7 @@ func prefixes(s ...string) (p []netip.Prefix) {
 
 // compare compares what netip and zone keep unexported by what they say.
 var compare = cmp.Options{
-	cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}),
+	cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}, netip.AddrPort{}),
 	cmpopts.IgnoreFields(Config{}, "Zones"),
 }
 
@@ -72,6 +72,8 @@ func TestFullExample(t *testing.T) {
 	}
 	want := &Config{
 		Sensor: "span-dmz-1",
+		Live: Live{Interfaces: []string{"eth1", "eth2"}, Mode: ModeSpan, Rings: 2, RingSize: 64 << 20,
+			Metrics: netip.MustParseAddrPort("127.0.0.1:9618"), User: "kmswatch"},
 		Inventory: inventory.Config{
 			KMSHosts: []inventory.KMSHost{
 				{Name: "kms1", Addresses: addrs("10.0.0.5", "fd00::5"), Management: netip.MustParseAddr("10.9.0.5"),
@@ -114,6 +116,20 @@ func TestFullExample(t *testing.T) {
 	}
 	if z := got.Zones.Zone("dmz"); z.Trust != 20 {
 		t.Errorf("trust of dmz is %d", z.Trust)
+	}
+}
+
+func TestMetricsAreOnTheLoopbackUnlessSaid(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"9618": "127.0.0.1:9618", ":9000": "127.0.0.1:9000", "::1": "[::1]:9618", "10.0.0.1": "10.0.0.1:9618",
+		"0.0.0.0:80": "0.0.0.0:80", "[2001:db8::1]:81": "[2001:db8::1]:81",
+		"": "", ":": "", "0": "", ":0": "", "10.0.0.1:0": "", "65536": "", "localhost:9618": "",
+	} {
+		got, err := ParseMetrics(in)
+		if (err == nil) != (want != "") || err == nil && got.String() != want {
+			t.Errorf("%q: %v, %v; want %q", in, got, err, want)
+		}
 	}
 }
 
@@ -198,6 +214,11 @@ func TestBroken(t *testing.T) {
 
 		// sensor
 		{"a number as name", "sensor: {name: 10}\n", `x.yaml:1:16: sensor name: want text, found a number; put it in quotes: "10"`},
+		{"an interface twice", "sensor: {interfaces: [eth1, eth1]}\n", "x.yaml:1:29: interfaces: eth1 is given twice; remove one"},
+		{"an unknown mode", "sensor: {mode: tap}\n", "x.yaml:1:16: mode: unknown value tap; known are span, host"},
+		{"no rings", "sensor: {rings: 0}\n", "x.yaml:1:17: rings: 0 is not within 1 to 64"},
+		{"a small ring", "sensor: {ring_size: 4KiB}\n", "x.yaml:1:21: ring_size: 4KiB is less than 1048576"},
+		{"metrics nowhere", "sensor:\n  metrics: everywhere\n", `x.yaml:2:12: metrics: "everywhere" is no address and port; write 127.0.0.1:9618, or the port alone`},
 		{"an empty name", "sensor:\n  name: \"\"\n", "x.yaml:2:9: sensor name: empty text; write it, or leave the key out"},
 		{"no name", "sensor:\n  name:\n", "x.yaml:2:9: sensor name: want text, found nothing"},
 

@@ -215,17 +215,21 @@ type record struct {
 // New makes an inventory of what is configured. An address given for two KMS
 // hosts belongs to the first.
 func New(c Config) *Inventory {
-	v := &Inventory{
-		kms:        make(map[netip.Addr]*KMSHost),
-		kmsHosts:   slices.Clone(c.KMSHosts),
-		configured: make(map[netip.Addr]Roles),
-		observed:   make(map[netip.Addr]*list.Element),
-		bound:      c.Hosts,
-		namesDCs:   len(c.DomainControllers) > 0,
-	}
+	v := &Inventory{observed: make(map[netip.Addr]*list.Element), bound: c.Hosts}
 	if v.bound <= 0 {
 		v.bound = DefaultHosts
 	}
+	v.Reconfigure(c)
+	return v
+}
+
+// Reconfigure has c take the place of what was configured, but for Hosts. What
+// was observed stays.
+func (v *Inventory) Reconfigure(c Config) {
+	v.kms = make(map[netip.Addr]*KMSHost)
+	v.kmsHosts = slices.Clone(c.KMSHosts)
+	v.configured = make(map[netip.Addr]Roles)
+	v.namesDCs = len(c.DomainControllers) > 0
 	for i := range v.kmsHosts {
 		h := &v.kmsHosts[i]
 		for _, a := range h.Addresses {
@@ -241,7 +245,6 @@ func New(c Config) *Inventory {
 	for _, a := range c.DNSServers {
 		v.configured[plain(a)] |= DNSServer
 	}
-	return v
 }
 
 func (v *Inventory) addKMS(a netip.Addr, h *KMSHost) {

@@ -360,3 +360,21 @@ func BenchmarkObserve(b *testing.B) {
 		})
 	}
 }
+
+func TestReconfigureKeepsWhatWasObserved(t *testing.T) {
+	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	v := New(Config{DNSServers: []netip.Addr{a}, DomainControllers: []netip.Addr{a}})
+	e := &decode.KMSExchange{HasResponse: true, Outcome: decode.Answered}
+	e.Head().Flow.Server.Addr = b
+	v.Observe(e)
+	v.Reconfigure(Config{KMSHosts: []KMSHost{{Name: "kms", Addresses: []netip.Addr{a}}}})
+	if got := v.Roles(a); got != KMS {
+		t.Errorf("configured: %v", got)
+	}
+	if got := v.Roles(b); got != KMS || v.Configured(b) != 0 {
+		t.Errorf("observed: %v", got)
+	}
+	if v.NamesDomainControllers() || len(v.KMSHosts()) != 1 {
+		t.Error("the configuration before is still there")
+	}
+}

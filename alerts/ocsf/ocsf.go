@@ -159,6 +159,12 @@ func evidence(b *buffer, a *alerts.Alert) {
 	if a.Flow.Client.Addr.IsValid() && a.Flow.Server.Addr.IsValid() {
 		connection(b, a)
 	}
+	if p := a.Process; p != nil {
+		b.object("process")
+		b.known("name", p.Name)
+		b.int("pid", int64(p.PID))
+		b.end()
+	}
 	b.object("data")
 	b.object("facts")
 	for i := range a.Facts {

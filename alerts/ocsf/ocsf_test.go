@@ -68,6 +68,7 @@ func examples() map[string]*alerts.Alert {
 	ended.Caller = auth.Unverified
 	worse := full.Clone()
 	worse.Stage = alerts.Worse
+	worse.Process = &alerts.Process{Name: "samba", PID: 4711, Server: true}
 	worse.Caller = &auth.Caller{Kind: auth.Named, Mechanism: auth.NTLM, Domain: "CORP", User: "WS1$", Workstation: "WS1"}
 	worse.Flow.Client.Addr, worse.Flow.Server.Addr = netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fe80::2")
 	return map[string]*alerts.Alert{"raised": full, "bare": bare, "ended": ended, "worse": worse}

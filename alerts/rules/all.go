@@ -35,5 +35,6 @@ func All() []alerts.Rule {
 		newRPCSweep(),
 		newRPCExploit(),
 		rpcViolation{},
+		new(sensorBlind),
 	}
 }

@@ -337,6 +337,9 @@ func evaluated(t *testing.T, c *config.Config, rule string, workers int, from ca
 	if err != io.EOF {
 		t.Error(err)
 	}
+	if n := from.Stats().Dropped; n > 0 {
+		e.Lost(n)
+	}
 	e.Close()
 	v.Close()
 	return got

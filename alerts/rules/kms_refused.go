@@ -107,19 +107,21 @@ func (r *kmsRefused) count(of rateOf, now int64, within time.Duration) int {
 
 // span writes a duration as people say it.
 func span(d time.Duration) string {
-	unit := func(n int64, name string) string {
-		if n == 1 {
-			return "1 " + name
-		}
-		return fmt.Sprintf("%d %ss", n, name)
-	}
 	switch {
 	case d >= time.Hour && d%time.Hour == 0:
-		return unit(int64(d/time.Hour), "hour")
+		return some(uint64(d/time.Hour), "hour")
 	case d >= time.Minute && d%time.Minute == 0:
-		return unit(int64(d/time.Minute), "minute")
+		return some(uint64(d/time.Minute), "minute")
 	case d%time.Second == 0:
-		return unit(int64(d/time.Second), "second")
+		return some(uint64(d/time.Second), "second")
 	}
 	return d.String()
+}
+
+// some writes a number of things.
+func some(n uint64, name string) string {
+	if n == 1 {
+		return "1 " + name
+	}
+	return fmt.Sprintf("%d %ss", n, name)
 }

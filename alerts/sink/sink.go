@@ -114,6 +114,13 @@ func (s *Console) alert(b []byte, a *alerts.Alert) []byte {
 		}
 		line("%s", strings.Join(facts, ", "))
 	}
+	if p := a.Process; p != nil {
+		end := "client"
+		if p.Server {
+			end = "server"
+		}
+		line("the %s is %s, process %d", end, p.Name, p.PID)
+	}
 	if f := frames(a.Frames); f != "" {
 		line("%s", f)
 	}

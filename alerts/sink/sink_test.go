@@ -28,6 +28,7 @@ func example() *alerts.Alert {
 		Servers: alerts.Addresses{First: []netip.Addr{server}, Count: 1},
 		Frames:  []alerts.Frame{{File: "a.pcap", Number: 1}, {File: "a.pcap", Number: 2}, {File: "b.pcap", Number: 1}},
 		Quality: decode.MidStream,
+		Process: &alerts.Process{Name: "svc\x1bhost", PID: 712, Server: true},
 	}
 	a.Say("192.0.2.7 (dmz) activates as \"\x1b[2J\xff\u202e\"")
 	a.Add("kms_version", "6.0")
@@ -41,6 +42,7 @@ const block = `2026-03-04 05:06:07.008Z  high           kms-zone-climb
     192.0.2.7:50123 (dmz) -> [2001:db8::5]:1688 (internal), tcp
     12 times within 5.5s, 3 clients: 192.0.2.7 192.0.2.8 and 1 other
     kms_version 6.0, workstation "two words", ports 1 2
+    the server is svc\x1bhost, process 712
     a.pcap frame 1, 2; b.pcap frame 1
     what was seen of the flow: mid-stream
 `

@@ -53,8 +53,16 @@ rules          %d of %d on
 this machine   %s/%s, %d cores; replay reads pcap and pcapng, plain, gzip and zstd
 `, path, zoneNames(c), len(c.Inventory.KMSHosts), len(c.Inventory.DomainControllers), len(c.Inventory.DNSServers),
 		len(rules.All())-disabled, len(rules.All()), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
+	for _, s := range liveCapture() {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%-14s %s\n", s.name, s.text)
+		}
+	}
 	return err
 }
+
+// subject is a line of what is told of a machine.
+type subject struct{ name, text string }
 
 func zoneNames(c *config.Config) string {
 	var names []string

@@ -27,7 +27,12 @@ var errReported = errors.New("reported")
 
 // run runs one command line and gives the exit code.
 func run(ctx context.Context, args []string, t terminal) int {
-	root := newRoot(t)
+	return runOn(ctx, args, t, openSource)
+}
+
+// runOn is run on interfaces that open opens.
+func runOn(ctx context.Context, args []string, t terminal, open openFunc) int {
+	root := newRoot(t, open)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
@@ -44,7 +49,8 @@ func run(ctx context.Context, args []string, t terminal) int {
 	return exitFailed
 }
 
-func newRoot(t terminal) *cobra.Command {
+// newRoot makes the command line; interfaces are opened by open.
+func newRoot(t terminal, open openFunc) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kmswatch",
 		Short: "Watch Windows volume activation and MS-RPC across security zones",
@@ -55,7 +61,8 @@ licensing keys and decrypts nothing.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 		Example: `  kmswatch replay dmz.pcap
-  kmswatch replay --config zones.yaml --format ndjson captures/ > alerts.ndjson`,
+  kmswatch replay --config zones.yaml --format ndjson captures/ > alerts.ndjson
+  kmswatch run --interface eth1 --config zones.yaml`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -76,7 +83,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(newReplay(t), newDecode(t), newCheck(t), newRules(t), newService(t), newVersion(t))
+	root.AddCommand(newReplay(t), newRun(t, open), newDecode(t), newCheck(t), newRules(t), newService(t), newVersion(t), newOwners())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

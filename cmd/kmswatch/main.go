@@ -11,8 +11,15 @@ import (
 )
 
 func main() {
+	t := terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	os.Exit(untilSignal(func(ctx context.Context) int { return run(ctx, os.Args[1:], t) }))
+}
+
+// untilSignal runs f with a context that ends with the first signal to stop. A
+// second ends the process.
+func untilSignal(f func(context.Context) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr})
-	stop()
-	os.Exit(code)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return f(ctx)
 }

@@ -47,6 +47,9 @@ func feed(ctx context.Context, t terminal, src *pcapfile.Source, e *decode.Engin
 	spare := make([]byte, spareHeap)
 	err := pump(ctx, src, e)
 	stop()
+	if n := src.Stats().Dropped; n > 0 {
+		e.Lost(n)
+	}
 	e.Close()
 	runtime.KeepAlive(spare)
 	if err != nil {

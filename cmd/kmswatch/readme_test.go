@@ -20,13 +20,13 @@ func TestReadmeTellsOfEveryRuleAndVerb(t *testing.T) {
 		}
 	}
 	n := 0
-	for _, family := range [...]string{"kms", "dns", "rpc", "smb", "ldap"} {
+	for _, family := range [...]string{"kms", "dns", "rpc", "smb", "ldap", "sensor"} {
 		n += strings.Count(text, "\n| "+family+"-")
 	}
 	if n != len(infos()) {
 		t.Errorf("README.md has %d rows of rules, there are %d rules", n, len(infos()))
 	}
-	for _, c := range newRoot(terminal{}).Commands() {
+	for _, c := range newRoot(terminal{}, openSource).Commands() {
 		if c.Name() != "help" && !strings.Contains(text, "| `kmswatch "+c.Name()) {
 			t.Errorf("README.md lacks the verb %s", c.Name())
 		}

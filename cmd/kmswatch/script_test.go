@@ -19,6 +19,9 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files of failing cases")
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(pacedCapture); path != "" {
+		os.Exit(runPaced(path))
+	}
 	testscript.Main(m, map[string]func(){"kmswatch": main})
 }
 

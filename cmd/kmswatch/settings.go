@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
@@ -35,35 +36,38 @@ func infos() []alerts.Info {
 	return all
 }
 
-// newEvaluator wires zones, inventory and rules. RPC that policy allows is an
-// exception of the rule that would speak of it.
+// newEvaluator wires zones, inventory and rules.
 func newEvaluator(c *config.Config, file func(int32) string, out func(*alerts.Alert)) (*alerts.Evaluator, error) {
+	ac := alertsConfig(c)
+	ac.Inventory, ac.File, ac.Out = newInventory(c), file, out
+	v, err := alerts.New(ac)
+	if err != nil {
+		return nil, fmt.Errorf("rules: %w", err)
+	}
+	return v, nil
+}
+
+// alertsConfig is what a configuration means to the evaluator, the inventory
+// apart. RPC that policy allows is an exception of the rule that would speak of
+// it.
+func alertsConfig(c *config.Config) alerts.Config {
 	settings := maps.Clone(c.Rules)
 	if settings == nil {
 		settings = map[string]alerts.Settings{}
 	}
 	climb := settings[rules.ZoneClimb]
+	climb.Exceptions = slices.Clip(climb.Exceptions) // what is added is not the configuration's
 	for _, a := range c.Allow {
 		climb.Exceptions = append(climb.Exceptions, alerts.Exception{ClientZone: a.From, ServerZone: a.To, Interfaces: a.Interfaces})
 	}
 	settings[rules.ZoneClimb] = climb
+	return alerts.Config{Rules: rules.All(), Settings: settings, Zones: c.Zones, Alerts: c.Limits.Alerts, Sensor: c.Sensor}
+}
 
+func newInventory(c *config.Config) *inventory.Inventory {
 	hosts := c.Inventory
 	hosts.Hosts = c.Limits.Hosts
-	v, err := alerts.New(alerts.Config{
-		Rules:     rules.All(),
-		Settings:  settings,
-		Zones:     c.Zones,
-		Inventory: inventory.New(hosts),
-		Alerts:    c.Limits.Alerts,
-		Sensor:    c.Sensor,
-		File:      file,
-		Out:       out,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("rules: %w", err)
-	}
-	return v, nil
+	return inventory.New(hosts)
 }
 
 // engineConfig is what a configuration means to the decoder.
@@ -77,8 +81,14 @@ func engineConfig(c *config.Config) decode.Config {
 		MaxCalls:      c.Limits.Calls,
 		Seed:          rand.Uint64(),
 	}
-	for _, h := range c.Inventory.KMSHosts {
-		out.KMSPorts = append(out.KMSPorts, h.Ports...)
-	}
+	out.KMSPorts = kmsPorts(c)
 	return out
+}
+
+// kmsPorts are the ports of the KMS hosts that are configured.
+func kmsPorts(c *config.Config) (ports []uint16) {
+	for _, h := range c.Inventory.KMSHosts {
+		ports = append(ports, h.Ports...)
+	}
+	return ports
 }

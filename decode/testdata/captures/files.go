@@ -21,6 +21,7 @@ func fileCaptures() []Capture {
 		form("file-nanoseconds.pcap", "pcap with nanosecond stamps, one KMS exchange", writeNanos),
 		form("file-swapped.pcap", "pcap in big-endian byte order, one KMS exchange", writeSwapped),
 		form("file-interfaces.pcapng", "pcapng with two interfaces of different time resolution, one KMS exchange over both", writeNg),
+		form("file-dropped.pcapng", "pcapng whose statistics say that 150 frames were dropped, one KMS exchange", writeDropped),
 		form("file-gzip.pcap.gz", "gzip of a pcap, one KMS exchange", writeGzip),
 		form("file-zstd.pcap.zst", "zstd of a pcap, one KMS exchange", writeZstd),
 		form("file-gzip-misnamed.pcap", "gzip under the name of a plain pcap: the magic tells, not the name", writeGzip),
@@ -125,6 +126,33 @@ func writeNg(t *tape) ([]byte, error) {
 		if err := w.WritePacket(ci, t.frames[i].data); err != nil {
 			return nil, err
 		}
+	}
+	err = w.Flush()
+	return b.Bytes(), err
+}
+
+// writeDropped ends with the statistics of an interface that lost frames.
+func writeDropped(t *tape) ([]byte, error) {
+	var b bytes.Buffer
+	span := pcapgo.NgInterface{Name: "span0", LinkType: layers.LinkTypeEthernet, TimestampResolution: 9, OS: "test"}
+	w, err := pcapgo.NewNgWriterInterface(&b, span, pcapgo.NgWriterOptions{
+		SectionInfo: pcapgo.NgSectionInfo{Hardware: "none", OS: "test", Application: "kmswatch"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range t.frames {
+		if err := w.WritePacket(t.frames[i].info(), t.frames[i].data); err != nil {
+			return nil, err
+		}
+	}
+	last := t.frames[len(t.frames)-1].at
+	err = w.WriteInterfaceStats(0, pcapgo.NgInterfaceStatistics{
+		LastUpdate: last, StartTime: t.frames[0].at, EndTime: last,
+		PacketsReceived: uint64(len(t.frames)) + 150, PacketsDropped: 150,
+	})
+	if err != nil {
+		return nil, err
 	}
 	err = w.Flush()
 	return b.Bytes(), err

@@ -1,0 +1,265 @@
+package spool
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	// enough is how many bytes are not held back for more.
+	enough = 256 << 10
+	// again is how long a disk that failed is left alone.
+	again = 200 * time.Millisecond
+	// stateEvery is how old the state on disk may be.
+	stateEvery = 100 * time.Millisecond
+	ageEvery   = time.Minute
+)
+
+// commitAll writes and syncs what is appended until the spool is closed.
+func (s *Spool) commitAll() {
+	defer close(s.done)
+	states, ages := time.NewTicker(stateEvery), time.NewTicker(ageEvery)
+	defer states.Stop()
+	defer ages.Stop()
+	var told uint64 // acked of the state on disk
+	failing := false
+	var retry <-chan time.Time
+	for {
+		ending := false
+		select {
+		case <-s.work:
+			s.gather()
+		case <-retry:
+		case <-states.C:
+			s.mu.Lock()
+			acked := s.acked
+			s.mu.Unlock()
+			if acked != told && s.tidy() == nil {
+				told = acked
+			}
+			continue
+		case <-ages.C:
+			s.bound()
+			continue
+		case <-s.stop:
+			ending = true
+		}
+		err := s.commit()
+		retry = nil
+		switch {
+		case err != nil:
+			retry = time.After(again)
+			if !failing {
+				s.o.Report(Trouble{What: Unwritable, Err: err})
+			}
+		case failing:
+			s.o.Report(Trouble{What: Writable})
+		}
+		failing = err != nil
+		s.bound()
+		if ending {
+			for _, l := range s.logs {
+				l.endSegment()
+			}
+			return
+		}
+	}
+}
+
+// gather waits for more to sync at once.
+func (s *Spool) gather() {
+	s.mu.Lock()
+	waiting := s.waiting
+	s.mu.Unlock()
+	if waiting >= enough {
+		return
+	}
+	select {
+	case <-time.After(s.o.Late):
+	case <-s.stop:
+	}
+}
+
+// commit writes what is pending and syncs it. What fails stays under way.
+func (s *Spool) commit() error {
+	s.mu.Lock()
+	upTo := s.seq
+	for _, l := range s.logs {
+		if len(l.pending) > 0 && len(l.writes) == 0 {
+			l.pending, l.writes = l.writes, l.pending
+		} else {
+			l.writes = append(l.writes, l.pending...)
+			l.pending = l.pending[:0]
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range s.logs {
+		if len(l.writes) == 0 {
+			continue
+		}
+		err := s.write(l)
+		if err != nil {
+			// Once a sync has failed, what the file has is not known.
+			l.endSegment()
+			err = s.write(l)
+		}
+		if err != nil {
+			l.endSegment()
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.synced = upTo
+	s.mu.Unlock()
+	s.signal(s.come)
+	return nil
+}
+
+// write writes and syncs the frames of a level that are under way.
+func (s *Spool) write(l *level) error {
+	if l.file == nil || l.active.size >= s.o.Segment {
+		if err := s.newSegment(l); err != nil {
+			return err
+		}
+	}
+	if _, err := l.file.WriteAt(l.writes, l.active.size); err != nil {
+		return err
+	}
+	if err := l.file.Sync(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for b := l.writes; len(b) > 0; {
+		n := frameLen(b)
+		var f frame
+		f.read(b[:n])
+		if l.active.first == 0 {
+			l.active.first = f.nth
+		}
+		l.active.last, l.active.newest, l.active.tail = f.seq, f.time, f.nth
+		b = b[n:]
+	}
+	l.synced = l.active.tail
+	l.active.size += int64(len(l.writes))
+	s.waiting -= len(l.writes)
+	l.writes = l.writes[:0]
+	if cap(l.writes) > 4*enough {
+		l.writes = nil
+	}
+	return nil
+}
+
+// newSegment begins a segment. Its name is on disk when it returns.
+func (s *Spool) newSegment(l *level) error {
+	l.endSegment()
+	n := 0
+	for s.logs[n] != l {
+		n++
+	}
+	number := l.number + 1
+	path := filepath.Join(s.o.Dir, segmentName(n, number))
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if os.IsExist(err) {
+		// It was begun when the disk failed, and nothing of it was synced.
+		f, err = os.OpenFile(path, os.O_TRUNC|os.O_WRONLY, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	if err := syncFolder(s.o.Dir); err != nil {
+		f.Close()
+		return err
+	}
+	l.number, l.file, l.active = number, f, &segment{path: path, number: number}
+	s.mu.Lock()
+	l.segments = append(l.segments, l.active)
+	s.mu.Unlock()
+	return nil
+}
+
+// endSegment writes no more to the segment under way.
+func (l *level) endSegment() {
+	if l.file != nil {
+		l.file.Close()
+		l.file, l.active = nil, nil
+	}
+}
+
+// tidy brings the state on disk up to date and removes the segments that are
+// done with.
+func (s *Spool) tidy() error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if err := s.writeState(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n, l := range s.logs {
+		r := &s.readers[n]
+		for len(l.segments) > 1 && l.segments[0].tail <= l.acked && (r.seg == nil || r.seg.number > l.segments[0].number) {
+			_ = l.segments[0].remove() // at worst it is looked through again
+			l.segments = l.segments[1:]
+		}
+	}
+	return nil
+}
+
+// bound gives up the oldest of the lowest level until the bound on bytes holds,
+// and what is too old.
+func (s *Spool) bound() {
+	s.reading.Lock()
+	var troubles []Trouble
+	var gone []*segment
+	s.mu.Lock()
+	over := func(n int, seg *segment) {
+		l := s.logs[n]
+		if l.active == seg {
+			l.endSegment()
+		}
+		if lost := l.drop(seg); lost > 0 {
+			troubles = append(troubles, Trouble{What: Dropped, Level: n, Records: lost, Path: seg.path})
+		}
+		s.readers[n].leave(seg)
+		gone = append(gone, seg)
+	}
+	for n := 0; n < len(s.logs) && s.bytes() > s.o.Max; {
+		if l := s.logs[n]; len(l.segments) > 0 {
+			over(n, l.segments[0])
+		} else {
+			n++
+		}
+	}
+	if s.o.Age > 0 {
+		before := s.o.Now().Add(-s.o.Age).UnixNano()
+		for n, l := range s.logs {
+			for len(l.segments) > 0 && l.segments[0].newest != 0 && l.segments[0].newest < before {
+				over(n, l.segments[0])
+			}
+		}
+	}
+	s.mu.Unlock()
+	if len(gone) > 0 {
+		_ = s.writeState() // at worst these are told to be lost again
+	}
+	for _, seg := range gone {
+		_ = os.Remove(seg.path) // at worst it is given again
+	}
+	s.reading.Unlock()
+	for _, t := range troubles {
+		s.o.Report(t)
+	}
+}
+
+// drop takes the first segment out of the log and gives how many of its records
+// were not acknowledged.
+func (l *level) drop(seg *segment) (lost uint64) {
+	l.segments = l.segments[1:]
+	if seg.tail > l.acked {
+		lost = seg.tail - max(l.acked, seg.first-1)
+		l.acked = seg.tail
+	}
+	return lost
+}

@@ -1,0 +1,236 @@
+package spool
+
+import (
+	"context"
+	"io"
+	"os"
+)
+
+// Record is a record as it is read.
+type Record struct {
+	Seq   uint64
+	Level int
+	Time  int64  // when it was appended, nanoseconds since the Unix epoch
+	Data  []byte // valid until Ack
+}
+
+// Bounds of a batch.
+const (
+	maxBatch      = 1000
+	maxBatchBytes = 1 << 20
+)
+
+// reader reads a level.
+type reader struct {
+	seg    *segment // nil: none is open
+	file   *os.File
+	cursor cursor
+	nth    uint64 // of the last record given or passed over
+	head   frame  // the next record, whose data is kept
+	has    bool   // there is one
+	kept   []byte
+	given  uint64 // nth of the last record of the batch
+}
+
+// Next gives the oldest records that are not acknowledged, in the order of
+// appending: the same ones until Ack. It waits for the first. What it gives is
+// on disk. The error is that of ctx, os.ErrClosed, or the disk's.
+func (s *Spool) Next(ctx context.Context) ([]Record, error) {
+	for {
+		batch, troubles, err := s.next()
+		for _, t := range troubles {
+			s.o.Report(t)
+		}
+		if len(batch) > 0 || err != nil {
+			return batch, err
+		}
+		select {
+		case <-s.come:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-s.stop:
+			return nil, os.ErrClosed
+		}
+	}
+}
+
+func (s *Spool) next() ([]Record, []Trouble, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if len(s.batch) > 0 {
+		return s.batch, nil, nil
+	}
+	s.mu.Lock()
+	limit := s.synced
+	s.mu.Unlock()
+	s.arena = s.arena[:0]
+	var troubles []Trouble
+	var ends []int // of each record's data in the arena
+	for len(s.batch) < maxBatch && len(s.arena) < maxBatchBytes {
+		best := -1
+		for n := range s.readers {
+			lost, err := s.load(n, limit)
+			if lost > 0 {
+				troubles = append(troubles, Trouble{What: Damaged, Level: n, Records: lost, Path: s.readers[n].path()})
+			}
+			if err != nil {
+				s.batch = s.batch[:0]
+				return nil, troubles, err
+			}
+			if s.readers[n].has && (best < 0 || s.readers[n].head.seq < s.readers[best].head.seq) {
+				best = n
+			}
+		}
+		if best < 0 {
+			break
+		}
+		r := &s.readers[best]
+		s.arena = append(s.arena, r.head.data...)
+		ends = append(ends, len(s.arena))
+		s.batch = append(s.batch, Record{Seq: r.head.seq, Level: best, Time: r.head.time})
+		r.has, r.given = false, r.head.nth
+	}
+	from := 0
+	for i, end := range ends {
+		s.batch[i].Data = s.arena[from:end:end]
+		from = end
+	}
+	return s.batch, troubles, nil
+}
+
+func (r *reader) path() string {
+	if r.seg != nil {
+		return r.seg.path
+	}
+	return ""
+}
+
+// load gets the head of a level, if it has a record up to limit, and tells how
+// many before it are missing.
+func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
+	r := &s.readers[n]
+	for !r.has {
+		s.mu.Lock()
+		l := s.logs[n]
+		var seg *segment
+		for _, x := range l.segments {
+			if r.seg == nil || x.number >= r.seg.number {
+				seg = x
+				break
+			}
+		}
+		later := false
+		if seg != nil && seg == r.seg {
+			r.cursor.end = seg.size
+			later = l.segments[len(l.segments)-1] != seg
+		}
+		r.nth = max(r.nth, l.acked)
+		acked := s.acked
+		var next *segment
+		if later {
+			for _, x := range l.segments {
+				if x.number > seg.number {
+					next = x
+					break
+				}
+			}
+		}
+		var size int64
+		if seg != nil {
+			size = seg.size
+		}
+		s.mu.Unlock()
+		if seg == nil {
+			return lost, nil
+		}
+		if seg != r.seg {
+			if err := r.open(seg, size); err != nil {
+				return lost, err
+			}
+		}
+		skipped := r.cursor.skipped
+		var f frame
+		switch err := r.cursor.next(&f); {
+		case err == io.EOF:
+			if r.cursor.at < r.cursor.end && later {
+				seg.damaged = true
+			}
+			if next == nil {
+				return lost, nil
+			}
+			s.mu.Lock()
+			size = next.size
+			s.mu.Unlock()
+			if err := r.open(next, size); err != nil {
+				return lost, err
+			}
+			continue
+		case err != nil:
+			return lost, err
+		}
+		if r.cursor.skipped != skipped {
+			seg.damaged = true
+		}
+		if f.seq <= acked || f.nth <= r.nth {
+			r.nth = max(r.nth, f.nth)
+			continue
+		}
+		if f.seq > limit {
+			r.cursor.at -= int64(headerLen + len(f.data))
+			return lost, nil
+		}
+		if f.nth > r.nth+1 {
+			lost += f.nth - r.nth - 1
+		}
+		r.kept = append(r.kept[:0], f.data...)
+		r.head, r.has, r.nth = frame{f.seq, f.nth, f.time, r.kept}, true, f.nth
+	}
+	return lost, nil
+}
+
+func (r *reader) open(seg *segment, size int64) error {
+	r.close()
+	f, err := os.Open(seg.path)
+	if err != nil {
+		return err
+	}
+	r.seg, r.file = seg, f
+	r.cursor = cursor{from: f, end: size, buf: r.cursor.buf[:0]}
+	return nil
+}
+
+func (r *reader) close() {
+	if r.file != nil {
+		r.file.Close()
+		r.file = nil
+	}
+}
+
+// leave reads no more of a segment that is given up.
+func (r *reader) leave(seg *segment) {
+	if r.seg == seg {
+		r.close()
+		r.seg = nil
+	}
+	r.nth = max(r.nth, seg.tail)
+	if r.has && r.head.nth <= seg.tail {
+		r.has = false
+	}
+}
+
+// Ack acknowledges the records that Next gave: they are not given again. Soon
+// after, the files of which all records are acknowledged are removed.
+func (s *Spool) Ack() {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if len(s.batch) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.acked = s.batch[len(s.batch)-1].Seq
+	s.batch = s.batch[:0]
+	for n, l := range s.logs {
+		l.acked = max(l.acked, s.readers[n].given)
+	}
+}

@@ -1,0 +1,540 @@
+package spool
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// troubles collects what a spool reports.
+type troubles struct {
+	mu   sync.Mutex
+	seen []Trouble
+}
+
+func (x *troubles) report(t Trouble) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.seen = append(x.seen, t)
+}
+
+// lost counts the records that are told to be lost.
+func (x *troubles) lost(what What) (n uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, t := range x.seen {
+		if t.What == what {
+			n += t.Records
+		}
+	}
+	return n
+}
+
+// wait gives what was told, once that are so many.
+func (x *troubles) wait(many int) (told []Trouble) {
+	for range 2000 {
+		x.mu.Lock()
+		told = slices.Clone(x.seen)
+		x.mu.Unlock()
+		if len(told) >= many {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return told
+}
+
+func open(t testing.TB, o Options) *Spool {
+	t.Helper()
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func put(t testing.TB, s *Spool, level int, text string) uint64 {
+	t.Helper()
+	seq, err := s.Append(level, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
+
+// settle waits until all that was appended is synced.
+func settle(t testing.TB, s *Spool) {
+	t.Helper()
+	s.mu.Lock()
+	want := s.seq
+	s.mu.Unlock()
+	for range 2000 {
+		if s.Synced() >= want {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("record %d of %d is synced after two seconds", s.Synced(), want)
+}
+
+// take reads and acknowledges everything, and gives the data.
+func take(t testing.TB, s *Spool) (got []string) {
+	t.Helper()
+	settle(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	for {
+		batch, err := s.Next(ctx)
+		if err != nil {
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+			return got
+		}
+		for _, r := range batch {
+			got = append(got, string(r.Data))
+		}
+		s.Ack()
+	}
+}
+
+func same(t *testing.T, got, want []string) {
+	t.Helper()
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("got  %.300q (%d)\nwant %.300q (%d)", got, len(got), want, len(want))
+	}
+}
+
+func TestRecordsComeInTheOrderOfAppending(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), Levels: 3, Segment: 300})
+	var want []string
+	for i := range 500 {
+		text := fmt.Sprint("record ", i)
+		put(t, s, i*7%3, text)
+		want = append(want, text)
+	}
+	same(t, take(t, s), want)
+	if d := s.Depth(); d.Records != 0 {
+		t.Errorf("%d records are left", d.Records)
+	}
+	entries, _ := os.ReadDir(s.o.Dir)
+	if len(entries) > 3+2 {
+		t.Errorf("%d files are left", len(entries))
+	}
+}
+
+func TestWhatIsNotAcknowledgedComesAgain(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir()})
+	put(t, s, 0, "a")
+	settle(t, s)
+	for range 3 {
+		batch, err := s.Next(t.Context())
+		if err != nil || len(batch) != 1 || string(batch[0].Data) != "a" || batch[0].Seq != 1 {
+			t.Fatalf("%v, %v", batch, err)
+		}
+	}
+	s.Ack()
+	put(t, s, 0, "b")
+	same(t, take(t, s), []string{"b"})
+}
+
+func TestASpoolGoesOnWhereItWas(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Levels: 2, Segment: 200})
+	for i := range 40 {
+		put(t, s, i%2, fmt.Sprint(i))
+	}
+	settle(t, s)
+	if batch, err := s.Next(t.Context()); err != nil || len(batch) != 40 {
+		t.Fatalf("%d records, %v", len(batch), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, Options{Dir: dir, Levels: 2, Segment: 200})
+	if d := s.Depth(); d.Records != 40 {
+		t.Errorf("%d records", d.Records)
+	}
+	got := take(t, s)
+	if len(got) != 40 || got[0] != "0" || got[39] != "39" {
+		t.Errorf("got %q", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, Options{Dir: dir, Levels: 2})
+	same(t, take(t, s), nil)
+	if seq := put(t, s, 1, "new"); seq != 41 {
+		t.Errorf("the next record is %d", seq)
+	}
+	same(t, take(t, s), []string{"new"})
+}
+
+func TestTwoProcessesDoNotShareAFolder(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir})
+	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrInUse) {
+		t.Errorf("error %v", err)
+	}
+	s.Close()
+	open(t, Options{Dir: dir})
+}
+
+func TestAFolderThatCannotBeIsAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: filepath.Join(path, "spool")}); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestTheOldestOfTheLowestLevelGoesFirst(t *testing.T) {
+	var x troubles
+	s := open(t, Options{Dir: t.TempDir(), Levels: 2, Segment: 1000, Max: 20_000, Report: x.report})
+	body := strings.Repeat("x", 400)
+	for i := range 100 {
+		put(t, s, i%2, fmt.Sprintf("%d %02d %s", i%2, i, body))
+		settle(t, s)
+	}
+	got := take(t, s)
+	high, low := 0, 0
+	last := -1
+	for _, r := range got {
+		var level, n int
+		fmt.Sscanf(r, "%d %d", &level, &n)
+		if n <= last {
+			t.Fatalf("record %d comes behind %d", n, last)
+		}
+		last = n
+		if level == 1 {
+			high++
+		} else {
+			low++
+		}
+	}
+	if low > 2 || high < 35 || high == 50 {
+		t.Errorf("%d of the low level are left and %d of the high one", low, high)
+	}
+	if n := x.lost(Dropped); int(n) != 100-low-high {
+		t.Errorf("%d were told to be dropped of %d", n, 100-low-high)
+	}
+}
+
+func TestOldRecordsAreGivenUp(t *testing.T) {
+	var x troubles
+	now := time.Unix(1_750_000_000, 0)
+	s := open(t, Options{Dir: t.TempDir(), Segment: 1, Age: time.Hour, Now: func() time.Time { return now }, Report: x.report})
+	put(t, s, 0, "old")
+	settle(t, s)
+	now = now.Add(2 * time.Hour)
+	put(t, s, 0, "new")
+	same(t, take(t, s), []string{"new"})
+	if x.lost(Dropped) != 1 {
+		t.Errorf("%+v", x.seen)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), Waiting: 1000, Late: time.Hour})
+	var err error
+	n := 0
+	for ; err == nil && n < 1000; n++ {
+		_, err = s.Append(0, make([]byte, 64))
+	}
+	if err != ErrFull || n != 11 {
+		t.Errorf("%v after %d records", err, n)
+	}
+	if _, err := s.Append(0, make([]byte, MaxRecord+1)); err == nil {
+		t.Error("a record beyond the bound was taken")
+	}
+	s.Close()
+	if _, err := s.Append(0, nil); err != os.ErrClosed {
+		t.Errorf("error %v once closed", err)
+	}
+	if _, err := s.Next(t.Context()); err != nil {
+		t.Errorf("what was synced cannot be read: %v", err)
+	}
+}
+
+// TestDamage changes the files of a spool in every way and looks for what is
+// left: all records but those hit, each loss told.
+func TestDamage(t *testing.T) {
+	fill := func(t *testing.T) (dir string, files []string) {
+		dir = t.TempDir()
+		s := open(t, Options{Dir: dir, Segment: 2000})
+		for i := range 100 {
+			put(t, s, 0, fmt.Sprintf("%02d %s", i, strings.Repeat("y", 100)))
+			if i%10 == 9 {
+				settle(t, s)
+			}
+		}
+		settle(t, s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		files, _ = filepath.Glob(filepath.Join(dir, "*.log"))
+		if len(files) < 4 {
+			t.Fatalf("%d files", len(files))
+		}
+		return dir, files
+	}
+	cases := []struct {
+		name string
+		hurt func(files []string) error
+		left [2]int // at least, at most
+	}{
+		{"a byte of the data flipped", func(f []string) error { return flip(f[1], 500) }, [2]int{99, 99}},
+		{"a byte of a length flipped", func(f []string) error { return flip(f[1], 4) }, [2]int{99, 99}},
+		{"a byte of a magic number flipped", func(f []string) error { return flip(f[1], 0) }, [2]int{99, 99}},
+		{"the first byte of all", func(f []string) error { return flip(f[0], 0) }, [2]int{99, 99}},
+		{"a segment in the middle cut", func(f []string) error { return os.Truncate(f[1], 700) }, [2]int{80, 98}},
+		{"the last segment cut", func(f []string) error { return os.Truncate(f[len(f)-1], 700) }, [2]int{80, 98}},
+		{"a segment gone", func(f []string) error { return os.Remove(f[1]) }, [2]int{60, 98}},
+		{"a segment empty", func(f []string) error { return os.Truncate(f[1], 0) }, [2]int{60, 98}},
+		{"a segment of zeros", func(f []string) error { return os.WriteFile(f[1], make([]byte, 3000), 0o600) }, [2]int{60, 98}},
+		{"all gone but the state", func(f []string) error {
+			for _, p := range f {
+				if err := os.Remove(p); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, [2]int{0, 0}},
+		{"a strange file", func(f []string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(f[0]), "7-zz.log"), []byte("x"), 0o600)
+		}, [2]int{100, 100}},
+		{"no state", func(f []string) error { return os.Remove(filepath.Join(filepath.Dir(f[0]), stateName)) }, [2]int{100, 100}},
+		{"a strange state", func(f []string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(f[0]), stateName), []byte("acked: many"), 0o600)
+		}, [2]int{100, 100}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			dir, files := fill(t)
+			if err := c.hurt(files); err != nil {
+				t.Fatal(err)
+			}
+			var x troubles
+			s := open(t, Options{Dir: dir, Segment: 2000, Report: x.report})
+			put(t, s, 0, "99+ a new one")
+			got := take(t, s)
+			if n := len(got) - 1; n < c.left[0] || n > c.left[1] || got[n] != "99+ a new one" {
+				t.Errorf("%d records are left, the last %q", n, got[n])
+			}
+			if lost := x.lost(Damaged); int(lost) != 101-len(got) {
+				t.Errorf("%d were told to be lost of %d", lost, 101-len(got))
+			}
+		})
+	}
+}
+
+func flip(path string, at int64) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	b[at] ^= 0x10
+	return os.WriteFile(path, b, 0o600)
+}
+
+// TestADiskThatFails takes the folder away and gives it back.
+func TestADiskThatFails(t *testing.T) {
+	var x troubles
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := open(t, Options{Dir: dir, Segment: 1, Report: x.report}) // each commit begins a segment
+	put(t, s, 0, "before")
+	settle(t, s)
+	if err := os.Rename(dir, dir+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, 0, "meanwhile")
+	x.wait(1)
+	if s.Synced() != 1 {
+		t.Errorf("record %d is synced", s.Synced())
+	}
+	if err := os.Rename(dir+".gone", dir); err != nil {
+		t.Fatal(err)
+	}
+	same(t, take(t, s), []string{"before", "meanwhile"})
+	if told := x.wait(2); len(told) != 2 || told[0].What != Unwritable || told[1].What != Writable {
+		t.Errorf("told %+v", told)
+	}
+}
+
+// TestAChildThatIsKilled appends in a child that is killed at random moments and
+// holds what it said was synced against what is given: nothing is missing, the
+// order holds, and a repeat is the same record.
+func TestAChildThatIsKilled(t *testing.T) {
+	if dir := os.Getenv("SPOOL_CHILD"); dir != "" {
+		child(dir)
+		return
+	}
+	dir := t.TempDir()
+	random := rand.New(rand.NewPCG(1, 2))
+	said := make(map[int]bool)    // records that the children said were synced
+	given := make(map[int]string) // by number
+	for range 20 {
+		cmd := exec.Command(os.Args[0], "-test.run", "^TestAChildThatIsKilled$")
+		cmd.Env = append(os.Environ(), "SPOOL_CHILD="+dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Duration(20+random.IntN(80))*time.Millisecond, func() { cmd.Process.Kill() })
+		from := 0
+		for sc := bufio.NewScanner(out); sc.Scan(); {
+			word, rest, _ := strings.Cut(sc.Text(), " ")
+			n, err := strconv.Atoi(rest)
+			switch {
+			case err != nil:
+			case word == "from":
+				from = n
+			case word == "synced":
+				for ; from <= n; from++ {
+					said[from] = true
+				}
+			case word == "given":
+				given[n] = "by a child"
+			}
+		}
+		_ = cmd.Wait()
+	}
+	s := open(t, Options{Dir: dir, Levels: 3, Segment: 4000})
+	last := 0
+	for _, text := range take(t, s) {
+		n, _ := strconv.Atoi(text)
+		if n <= last {
+			t.Fatalf("record %d comes behind %d", n, last)
+		}
+		last = n
+		given[n] = "in the end"
+	}
+	if len(said) < 100 {
+		t.Fatalf("the children synced %d records", len(said))
+	}
+	missing := 0
+	for n := range said {
+		if given[n] == "" {
+			missing++
+		}
+	}
+	if missing > 0 {
+		t.Errorf("%d of %d records that were synced are missing", missing, len(said))
+	}
+}
+
+// child appends records that say their numbers, says how far they are synced,
+// and takes some of them.
+func child(dir string) {
+	s, err := Open(Options{Dir: dir, Levels: 3, Segment: 4000, Late: time.Millisecond})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("from", s.Synced()+1)
+	go func() {
+		for {
+			batch, err := s.Next(context.Background())
+			if err != nil {
+				return
+			}
+			for _, r := range batch {
+				fmt.Println("given", string(r.Data))
+			}
+			s.Ack()
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	for {
+		s.mu.Lock()
+		n := s.seq + 1
+		s.mu.Unlock()
+		if _, err := s.Append(int(n%3), fmt.Append(nil, n)); err != nil {
+			os.Exit(1)
+		}
+		if n%10 == 0 {
+			time.Sleep(time.Millisecond)
+			fmt.Println("synced", s.Synced())
+		}
+	}
+}
+
+// FuzzSegment reads segments of any bytes: no frame that is given is other than
+// one that was written, or one that holds by its checksum.
+func FuzzSegment(f *testing.F) {
+	whole := appendFrame(appendFrame(nil, &frame{1, 1, 5, []byte("one")}), &frame{2, 2, 6, []byte("two")})
+	f.Add(whole)
+	f.Add(whole[3:])
+	f.Add(whole[:len(whole)-1])
+	f.Add(append([]byte("\xf5KWS\xff\xff\xff\x00"), whole...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := cursor{from: strings.NewReader(string(b)), end: int64(len(b))}
+		total := int64(0)
+		for {
+			var fr frame
+			at := c.at
+			if err := c.next(&fr); err != nil {
+				break
+			}
+			again := appendFrame(nil, &fr)
+			if end := c.at; end > int64(len(b)) || string(b[end-int64(len(again)):end]) != string(again) {
+				t.Fatalf("the frame at %d is not what is there", at)
+			}
+			total += int64(len(again))
+		}
+		if total+c.skipped != c.at || c.at > int64(len(b)) {
+			t.Errorf("%d bytes of frames and %d skipped up to %d", total, c.skipped, c.at)
+		}
+	})
+}
+
+// BenchmarkAppend appends records of 500 bytes, reads and acknowledges them.
+func BenchmarkAppend(b *testing.B) {
+	s := open(b, Options{Dir: b.TempDir(), Levels: 5})
+	data := make([]byte, 500)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for left := b.N; left > 0; {
+			batch, err := s.Next(context.Background())
+			if err != nil {
+				return
+			}
+			left -= len(batch)
+			s.Ack()
+		}
+	}()
+	for i := range b.N {
+		for {
+			_, err := s.Append(i%5, data)
+			if err == nil {
+				break
+			}
+			if err != ErrFull {
+				b.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	<-done
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}

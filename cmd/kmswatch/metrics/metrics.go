@@ -1,0 +1,221 @@
+// Package metrics shows what a running sensor counts, for Prometheus. It is
+// given a Snapshot now and then, and what happens between them as it happens,
+// and serves both; the sensor is never asked, so that no scrape holds it up.
+package metrics
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kmswatch/alerts"
+	"kmswatch/capture"
+	"kmswatch/decode"
+)
+
+// Snapshot is the state of a sensor at a moment. It is not changed once given.
+type Snapshot struct {
+	At         time.Time
+	Interfaces []Interface
+	Engine     decode.Moment
+	Alerts     alerts.Stats
+	Hosts      int // observed
+	Anomalies  map[Anomaly]uint64
+}
+
+// Interface is one that is watched.
+type Interface struct {
+	Name  string
+	Stats capture.Stats
+}
+
+// Anomaly names a kind of anomaly.
+type Anomaly struct {
+	Protocol decode.Protocol
+	Name     string
+}
+
+// Metrics collects and serves. Its methods are for any goroutine.
+type Metrics struct {
+	registry *prometheus.Registry
+	last     atomic.Pointer[Snapshot]
+	alerts   *prometheus.CounterVec
+	lag      prometheus.Histogram
+	lost     prometheus.Counter
+	reloads  *prometheus.CounterVec
+	loaded   prometheus.Gauge
+}
+
+// lagBuckets are in seconds: an alert is to come within one.
+var lagBuckets = []float64{.001, .005, .01, .05, .1, .2, .5, 1, 2, 5, 10, 60}
+
+// New makes one of its own registry. The alerts of all rules are there from the
+// beginning, as none.
+func New(version string, rules []alerts.Info) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kmswatch_alerts_total", Help: "Alerts raised, by rule and severity.",
+		}, []string{"rule", "severity"}),
+		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kmswatch_alert_lag_seconds", Help: "Time from the frame that an alert stands on to the alert.", Buckets: lagBuckets,
+		}),
+		lost: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kmswatch_alert_write_errors_total", Help: "Alerts that could not be written.",
+		}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kmswatch_config_reloads_total", Help: "Reloads of the configuration, by result.",
+		}, []string{"result"}),
+		loaded: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "kmswatch_config_loaded_timestamp_seconds", Help: "Time at which the configuration in force was read.",
+		}),
+	}
+	for i := range rules {
+		m.alerts.WithLabelValues(rules[i].ID, rules[i].Severity.String())
+	}
+	for _, result := range []string{"ok", "failed"} {
+		m.reloads.WithLabelValues(result)
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kmswatch_build_info", Help: "The version of the sensor; always 1.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(m.alerts, m.lag, m.lost, m.reloads, m.loaded, build, snapshots{m},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Publish gives a Snapshot, which takes the place of the one before.
+func (m *Metrics) Publish(s *Snapshot) { m.last.Store(s) }
+
+// Alert counts an alert that was raised, and how long it took.
+func (m *Metrics) Alert(rule string, severity alerts.Severity, lag time.Duration) {
+	m.alerts.WithLabelValues(rule, severity.String()).Inc()
+	m.lag.Observe(lag.Seconds())
+}
+
+// WriteError counts an alert that could not be written.
+func (m *Metrics) WriteError() { m.lost.Inc() }
+
+// Loaded tells that a configuration is in force since then.
+func (m *Metrics) Loaded(at time.Time) { m.loaded.Set(float64(at.UnixNano()) / 1e9) }
+
+// Reloaded counts a reload and its result.
+func (m *Metrics) Reloaded(ok bool) {
+	result := "failed"
+	if ok {
+		result = "ok"
+	}
+	m.reloads.WithLabelValues(result).Inc()
+}
+
+// stale is the age from which a Snapshot says that the sensor hangs.
+const stale = 10 * time.Second
+
+// Handler serves /metrics, and /healthz: 200 while Snapshots come, else 503.
+func (m *Metrics) Handler(now func() time.Time) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		s := m.last.Load()
+		switch {
+		case s == nil:
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+		case now().Sub(s.At) > stale:
+			http.Error(w, fmt.Sprintf("nothing was heard of the sensor for %v", now().Sub(s.At).Round(time.Second)), http.StatusServiceUnavailable)
+		default:
+			_, _ = io.WriteString(w, "ok\n")
+		}
+	})
+	return mux
+}
+
+// snapshots collects what the last Snapshot holds.
+type snapshots struct{ *Metrics }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("kmswatch_"+name, help, labels, nil)
+}
+
+var (
+	frames     = desc("frames_total", "Frames, by what became of them: received, filtered by the kernel, dropped for lack of room; truncated are received, and cut.", "interface", "verdict")
+	bytes      = desc("bytes_total", "Captured bytes of the frames received.", "interface")
+	interest   = desc("frames_of_interest_total", "Frames received that belong to a flow that is decoded.")
+	flows      = desc("flows_total", "Flows that were decoded.")
+	evictions  = desc("flows_evicted_total", "Flows that made room for others.")
+	pdus       = desc("pdus_total", "DCE/RPC PDUs that events told of.")
+	calls      = desc("calls_total", "DCE/RPC calls.")
+	exchanges  = desc("kms_exchanges_total", "KMS requests with what came of them.")
+	lookups    = desc("srv_lookups_total", "Lookups of SRV records.")
+	anomalies  = desc("anomalies_total", "What was malformed or evasive.", "protocol", "name")
+	waiting    = desc("reassembly_bytes", "Bytes that wait for reassembly.")
+	queue      = desc("queue_batches", "Batches of frames that wait for the workers.")
+	room       = desc("queue_batches_max", "Batches of frames that may wait for the workers.")
+	standing   = desc("alerts_standing", "Alerts whose window has not ended.")
+	repeats    = desc("alert_repeats_total", "Findings that were folded into an alert that stood.")
+	excepted   = desc("alert_exceptions_total", "Findings that an exception let pass.")
+	outOfRoom  = desc("alerts_evicted_total", "Alerts that made room for others before their window ended.")
+	hosts      = desc("hosts", "Hosts whose roles were observed.")
+	snapshotAt = desc("snapshot_timestamp_seconds", "Time of these numbers.")
+)
+
+// Describe meets prometheus.Collector.
+func (s snapshots) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		frames, bytes, interest, flows, evictions, pdus, calls, exchanges, lookups, anomalies, waiting, queue, room,
+		standing, repeats, excepted, outOfRoom, hosts, snapshotAt,
+	} {
+		to <- d
+	}
+}
+
+// Collect meets prometheus.Collector.
+func (s snapshots) Collect(to chan<- prometheus.Metric) {
+	l := s.last.Load()
+	if l == nil {
+		return
+	}
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	for _, i := range l.Interfaces {
+		name := strings.ToValidUTF8(i.Name, "?") // a kernel takes any bytes for a name
+		count(frames, i.Stats.Received, name, "received")
+		count(frames, i.Stats.Filtered, name, "filtered")
+		count(frames, i.Stats.Dropped, name, "dropped")
+		count(frames, i.Stats.Truncated, name, "truncated")
+		count(bytes, i.Stats.Bytes, name)
+	}
+	e := &l.Engine.Stats
+	count(interest, e.Interest)
+	count(flows, e.Flows)
+	count(evictions, e.Evicted)
+	count(pdus, e.PDUs)
+	count(calls, e.Calls)
+	count(exchanges, e.Exchanges)
+	count(lookups, e.Lookups)
+	for a, n := range l.Anomalies {
+		count(anomalies, n, a.Protocol.String(), a.Name)
+	}
+	gauge(waiting, float64(e.Reassembly.Waiting))
+	gauge(queue, float64(l.Engine.Waiting))
+	gauge(room, float64(l.Engine.Room))
+	gauge(standing, float64(l.Alerts.Standing))
+	count(repeats, l.Alerts.Repeats)
+	count(excepted, l.Alerts.Excepted)
+	count(outOfRoom, l.Alerts.Evicted)
+	gauge(hosts, float64(l.Hosts))
+	gauge(snapshotAt, float64(l.At.UnixNano())/1e9)
+}

@@ -1,0 +1,122 @@
+package metrics
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"kmswatch/alerts"
+	"kmswatch/capture"
+	"kmswatch/decode"
+	"kmswatch/decode/stream"
+)
+
+var start = time.Date(2026, 3, 4, 5, 0, 0, 500e6, time.UTC)
+
+func get(t *testing.T, h http.Handler, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	return w.Code, w.Body.String()
+}
+
+func TestWhatIsCountedIsServed(t *testing.T) {
+	m := New("1.2.3", []alerts.Info{{ID: "kms-zone-climb", Severity: alerts.Medium}})
+	h := m.Handler(func() time.Time { return start })
+	if code, text := get(t, h, "/metrics"); code != 200 || !strings.Contains(text, `kmswatch_alerts_total{rule="kms-zone-climb",severity="medium"} 0`) {
+		t.Errorf("before the first snapshot: %d\n%s", code, text)
+	}
+	m.Publish(&Snapshot{
+		At: start,
+		Interfaces: []Interface{
+			{"eth1", capture.Stats{Received: 10, Bytes: 1000, Dropped: 3, Filtered: 90, Truncated: 1}},
+			{"odd\xff", capture.Stats{Received: 5}},
+		},
+		Engine: decode.Moment{Waiting: 2, Room: 3, Stats: decode.Stats{
+			Interest: 7, Flows: 4, Evicted: 1, PDUs: 6, Calls: 2, Exchanges: 1, Lookups: 9, Reassembly: stream.Counters{Waiting: 4096},
+		}},
+		Alerts:    alerts.Stats{Repeats: 8, Excepted: 11, Evicted: 12, Standing: 5},
+		Hosts:     13,
+		Anomalies: map[Anomaly]uint64{{decode.ProtoDCERPC, "short-fragment"}: 14},
+	})
+	m.Alert("kms-zone-climb", alerts.High, 30*time.Millisecond)
+	m.Alert("kms-zone-climb", alerts.High, 3*time.Second)
+	m.WriteError()
+	m.Loaded(start)
+	m.Reloaded(true)
+	m.Reloaded(false)
+	m.Reloaded(false)
+	_, text := get(t, h, "/metrics")
+	lines := make(map[string]bool)
+	for l := range strings.Lines(text) {
+		lines[strings.TrimSpace(l)] = true
+	}
+	for _, want := range []string{
+		`kmswatch_frames_total{interface="eth1",verdict="received"} 10`,
+		`kmswatch_frames_total{interface="eth1",verdict="filtered"} 90`,
+		`kmswatch_frames_total{interface="eth1",verdict="dropped"} 3`,
+		`kmswatch_frames_total{interface="eth1",verdict="truncated"} 1`,
+		`kmswatch_frames_total{interface="odd?",verdict="received"} 5`,
+		`kmswatch_bytes_total{interface="eth1"} 1000`,
+		`kmswatch_frames_of_interest_total 7`,
+		`kmswatch_flows_total 4`,
+		`kmswatch_flows_evicted_total 1`,
+		`kmswatch_pdus_total 6`,
+		`kmswatch_calls_total 2`,
+		`kmswatch_kms_exchanges_total 1`,
+		`kmswatch_srv_lookups_total 9`,
+		`kmswatch_anomalies_total{name="short-fragment",protocol="dcerpc"} 14`,
+		`kmswatch_reassembly_bytes 4096`,
+		`kmswatch_queue_batches 2`,
+		`kmswatch_queue_batches_max 3`,
+		`kmswatch_alerts_standing 5`,
+		`kmswatch_alert_repeats_total 8`,
+		`kmswatch_alert_exceptions_total 11`,
+		`kmswatch_alerts_evicted_total 12`,
+		`kmswatch_hosts 13`,
+		`kmswatch_snapshot_timestamp_seconds 1.7726004005e+09`,
+		`kmswatch_alerts_total{rule="kms-zone-climb",severity="high"} 2`,
+		`kmswatch_alerts_total{rule="kms-zone-climb",severity="medium"} 0`,
+		`kmswatch_alert_lag_seconds_bucket{le="0.05"} 1`,
+		`kmswatch_alert_lag_seconds_bucket{le="1"} 1`,
+		`kmswatch_alert_lag_seconds_count 2`,
+		`kmswatch_alert_write_errors_total 1`,
+		`kmswatch_config_reloads_total{result="ok"} 1`,
+		`kmswatch_config_reloads_total{result="failed"} 2`,
+		`kmswatch_config_loaded_timestamp_seconds 1.7726004005e+09`,
+	} {
+		if !lines[want] {
+			t.Errorf("no line %s", want)
+		}
+	}
+	if !strings.Contains(text, `version="1.2.3"} 1`) {
+		t.Error("no version")
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+func TestHealthIsThatOfTheSnapshots(t *testing.T) {
+	m := New("", nil)
+	now := start
+	h := m.Handler(func() time.Time { return now })
+	want := func(code int, body string) {
+		t.Helper()
+		if c, b := get(t, h, "/healthz"); c != code || strings.TrimSpace(b) != body {
+			t.Errorf("%d %q, want %d %q", c, b, code, body)
+		}
+	}
+	want(503, "starting")
+	m.Publish(&Snapshot{At: start})
+	want(200, "ok")
+	now = start.Add(11 * time.Second)
+	want(503, "nothing was heard of the sensor for 11s")
+	m.Publish(&Snapshot{At: now})
+	want(200, "ok")
+	if c, _ := get(t, h, "/other"); c != 404 {
+		t.Errorf("another path: %d", c)
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+
+	"kmswatch/alerts/config"
+	"kmswatch/bpf"
+	"kmswatch/capture"
+	"kmswatch/capture/afpacket"
+	"kmswatch/capture/host"
+	"kmswatch/capture/xdp"
+	"kmswatch/decode"
+)
+
+// openSource opens the source of an interface: a ring behind the flow filter, or
+// XDP where the interface is a port that only a mirror feeds.
+func openSource(name string, l *live) (capture.Source, error) {
+	seed, err := newSeed()
+	if err != nil {
+		return nil, err
+	}
+	tcpPorts, udpPorts := decode.Ports(l.kmsPorts)
+	if l.source.value == config.SourceXDP {
+		src, err := xdp.Open(xdp.Config{Interface: name, TCPPorts: tcpPorts, UDPPorts: udpPorts, Ring: int(l.ringSize), Seed: seed})
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range src.Warnings() {
+			l.log.Warn().Msg(w)
+		}
+		return src, nil
+	}
+	link, err := afpacket.Link(name)
+	if err != nil {
+		return nil, err
+	}
+	opts := afpacket.Options{
+		Interface: name, Promiscuous: l.mode.value == config.ModeSpan, Rings: l.rings,
+		Notify: func(c afpacket.Change) { l.log.Warn().Str("interface", name).Msg(c.String()) },
+	}
+	if l.ringSize > 0 {
+		opts.Blocks = max(int(l.ringSize/blockSize), 2)
+	}
+	filter, err := bpf.Load(bpf.Options{TCPPorts: tcpPorts, UDPPorts: udpPorts, Seed: seed, RawIP: link == capture.LinkRaw})
+	switch {
+	case err == nil:
+		opts.Filter = kernelFilter{filter}
+	case errors.Is(err, os.ErrPermission), errors.Is(err, errors.ErrUnsupported):
+		// All frames come here then, which is slower and no less right.
+		l.log.Warn().Err(err).Str("interface", name).Msg("no filter in the kernel: every frame is looked at here")
+	default:
+		return nil, err
+	}
+	src, err := afpacket.Open(opts)
+	if err != nil {
+		if filter != nil {
+			filter.Close()
+		}
+		return nil, err
+	}
+	s := ringSource{Source: src, filter: filter}
+	if l.mode.value == config.ModeHost {
+		if s.own, err = host.WatchAddresses(); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return &s, nil
+}
+
+// blockSize is that of afpacket's rings.
+const blockSize = 256 << 10
+
+func newSeed() (uint64, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0, fmt.Errorf("random numbers: %w", err)
+	}
+	return binary.LittleEndian.Uint64(b[:]), nil
+}
+
+// kernelFilter is the flow filter as afpacket asks for one.
+type kernelFilter struct{ *bpf.Filter }
+
+func (f kernelFilter) Watch(k capture.FlowKey) error  { return f.Filter.Watch(bpf.Flow(k)) }
+func (f kernelFilter) Ignore(k capture.FlowKey) error { return f.Filter.Ignore(bpf.Flow(k)) }
+
+func (f kernelFilter) Filtered() uint64 {
+	c, err := f.Counters()
+	if err != nil {
+		return 0
+	}
+	return c.Filtered().Frames
+}
+
+// ringSource is a ring, the filter before it, and on a host of its own the
+// addresses that make a frame its own.
+type ringSource struct {
+	*afpacket.Source
+	filter *bpf.Filter     // nil: none
+	own    *host.Addresses // nil: all frames
+}
+
+// Read meets capture.Source.
+func (s *ringSource) Read(frames []capture.Frame) (int, error) {
+	n, err := s.Source.Read(frames)
+	if s.own == nil {
+		return n, err
+	}
+	kept := 0
+	for i := range n {
+		if s.own.Own(&frames[i]) {
+			frames[kept] = frames[i]
+			kept++
+		}
+	}
+	return kept, err
+}
+
+// Close meets capture.Source.
+func (s *ringSource) Close() error {
+	err := s.Source.Close()
+	if s.own != nil {
+		err = errors.Join(err, s.own.Close())
+	}
+	if s.filter != nil {
+		err = errors.Join(err, s.filter.Close())
+	}
+	return err
+}
