@@ -40,6 +40,10 @@ test: ## Run every test, race detector on
 kafka: ## Fetch the Kafka brokers that tests run, once, into the cache
 	.ci/kafka
 
+.PHONY: lab
+lab: bin/kmswatch ## Watch a domain, a DMZ and real clients live, in namespaces (as root)
+	deploy/lab/live.sh bin/kmswatch
+
 .PHONY: test-windows
 test-windows: ## Run the tests for Windows, and replay next to Linux, under Wine
 	.ci/wine
