@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"kmswatch/bpf"
 	"kmswatch/capture"
 	"kmswatch/capture/merge"
 	"kmswatch/cmd/kmswatch/metrics"
@@ -60,7 +61,7 @@ func openInterfaces(names []string, open func(string) (capture.Source, error), l
 func (i *interfaces) counts() []metrics.Interface {
 	all := make([]metrics.Interface, len(i.all))
 	for n, l := range i.all {
-		all[n] = metrics.Interface{Name: l.name, Stats: l.Stats()}
+		all[n] = metrics.Interface{Name: l.name, Stats: l.Stats(), Kernel: l.judged()}
 	}
 	return all
 }
@@ -257,6 +258,21 @@ func (l *lasting) Stats() capture.Stats {
 		return l.before
 	}
 	return l.before.Plus(l.src.Stats())
+}
+
+// judged gives what the kernel's filter counted since the source was opened.
+func (l *lasting) judged() *bpf.Counters {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.src.(interface{ Counters() (bpf.Counters, error) })
+	if !ok {
+		return nil
+	}
+	c, err := s.Counters()
+	if err != nil {
+		return nil // it has none
+	}
+	return &c
 }
 
 // Close meets capture.Source. It is called once.

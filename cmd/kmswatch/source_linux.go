@@ -123,6 +123,14 @@ func (s *ringSource) Read(frames []capture.Frame) (int, error) {
 	return kept, err
 }
 
+// Counters gives those of the filter; an error if there is none.
+func (s *ringSource) Counters() (bpf.Counters, error) {
+	if s.filter == nil {
+		return bpf.Counters{}, errors.ErrUnsupported
+	}
+	return s.filter.Counters()
+}
+
 // Close meets capture.Source.
 func (s *ringSource) Close() error {
 	err := s.Source.Close()

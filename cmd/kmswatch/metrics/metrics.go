@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kmswatch/alerts"
+	"kmswatch/bpf"
 	"kmswatch/capture"
 	"kmswatch/decode"
 )
@@ -33,8 +34,9 @@ type Snapshot struct {
 
 // Interface is one that is watched.
 type Interface struct {
-	Name  string
-	Stats capture.Stats
+	Name   string
+	Stats  capture.Stats
+	Kernel *bpf.Counters // of the filter in the kernel; nil iff there is none
 }
 
 // Anomaly names a kind of anomaly.
@@ -148,6 +150,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	frames     = desc("frames_total", "Frames, by what became of them: received, filtered by the kernel, dropped for lack of room; truncated are received, and cut.", "interface", "verdict")
+	judged     = desc("kernel_frames_total", "Frames, by what the filter in the kernel found them to be.", "interface", "verdict")
+	judgedSize = desc("kernel_bytes_total", "Bytes of those frames.", "interface", "verdict")
 	bytes      = desc("bytes_total", "Captured bytes of the frames received.", "interface")
 	interest   = desc("frames_of_interest_total", "Frames received that belong to a flow that is decoded.")
 	flows      = desc("flows_total", "Flows that were decoded.")
@@ -171,7 +175,7 @@ var (
 // Describe meets prometheus.Collector.
 func (s snapshots) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		frames, bytes, interest, flows, evictions, pdus, calls, exchanges, lookups, anomalies, waiting, queue, room,
+		frames, judged, judgedSize, bytes, interest, flows, evictions, pdus, calls, exchanges, lookups, anomalies, waiting, queue, room,
 		standing, repeats, excepted, outOfRoom, hosts, snapshotAt,
 	} {
 		to <- d
@@ -197,6 +201,13 @@ func (s snapshots) Collect(to chan<- prometheus.Metric) {
 		count(frames, i.Stats.Dropped, name, "dropped")
 		count(frames, i.Stats.Truncated, name, "truncated")
 		count(bytes, i.Stats.Bytes, name)
+		if i.Kernel == nil {
+			continue
+		}
+		for v, c := range i.Kernel {
+			count(judged, c.Frames, name, bpf.Verdict(v).String())
+			count(judgedSize, c.Bytes, name, bpf.Verdict(v).String())
+		}
 	}
 	e := &l.Engine.Stats
 	count(interest, e.Interest)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kmswatch/alerts"
+	"kmswatch/bpf"
 	"kmswatch/capture"
 	"kmswatch/decode"
 	"kmswatch/decode/stream"
@@ -31,8 +32,8 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 	m.Publish(&Snapshot{
 		At: start,
 		Interfaces: []Interface{
-			{"eth1", capture.Stats{Received: 10, Bytes: 1000, Dropped: 3, Filtered: 90, Truncated: 1}},
-			{"odd\xff", capture.Stats{Received: 5}},
+			{"eth1", capture.Stats{Received: 10, Bytes: 1000, Dropped: 3, Filtered: 90, Truncated: 1}, &bpf.Counters{bpf.Bulk: {Frames: 90, Bytes: 9000}, bpf.Begins: {Frames: 10, Bytes: 1000}}},
+			{"odd\xff", capture.Stats{Received: 5}, nil},
 		},
 		Engine: decode.Moment{Waiting: 2, Room: 3, Stats: decode.Stats{
 			Interest: 7, Flows: 4, Evicted: 1, PDUs: 6, Calls: 2, Exchanges: 1, Lookups: 9, Reassembly: stream.Counters{Waiting: 4096},
@@ -60,6 +61,8 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 		`kmswatch_frames_total{interface="eth1",verdict="truncated"} 1`,
 		`kmswatch_frames_total{interface="odd?",verdict="received"} 5`,
 		`kmswatch_bytes_total{interface="eth1"} 1000`,
+		`kmswatch_kernel_frames_total{interface="eth1",verdict="bulk"} 90`,
+		`kmswatch_kernel_bytes_total{interface="eth1",verdict="begins"} 1000`,
 		`kmswatch_frames_of_interest_total 7`,
 		`kmswatch_flows_total 4`,
 		`kmswatch_flows_evicted_total 1`,
