@@ -330,7 +330,7 @@ func giveUpRights(log zerolog.Logger, l *live, conf *config.Config) error {
 	if k := &conf.Kafka; len(k.Brokers) > 0 {
 		o.Connect = brokerPorts(k)
 		o.Read = append(o.Read, "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/run/systemd/resolve")
-		o.Write = append(o.Write, k.Spool)
+		o.Own = append(o.Own, k.Spool)
 		if err := give(k.Spool, l.user); err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
