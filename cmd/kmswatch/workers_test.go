@@ -17,9 +17,9 @@ func TestAlertsAreTheSameForAnyNumberOfWorkers(t *testing.T) {
 	for _, path := range append(files, root) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			one := replayed(t, path, "1")
+			one := replayed(t, "1", path)
 			for _, n := range []string{"2", "8"} {
-				if got := replayed(t, path, n); !bytes.Equal(got, one) {
+				if got := replayed(t, n, path); !bytes.Equal(got, one) {
 					t.Errorf("%s workers give\n%s\none gives\n%s", n, got, one)
 				}
 			}
@@ -27,12 +27,12 @@ func TestAlertsAreTheSameForAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
-// replayed gives what replay writes of a capture.
-func replayed(t *testing.T, path, workers string) []byte {
+// replayed gives what replay writes of captures.
+func replayed(t *testing.T, workers string, paths ...string) []byte {
 	t.Helper()
 	var out, err bytes.Buffer
-	args := []string{"replay", "--config", "testdata/pool.yaml", "--format", "ndjson", "--workers", workers, path}
-	if got := run(t.Context(), args, terminal{in: &bytes.Buffer{}, out: &out, err: &err}); got != exitDone {
+	args := []string{"replay", "--config", "testdata/pool.yaml", "--format", "ndjson", "--workers", workers}
+	if got := run(t.Context(), append(args, paths...), terminal{in: &bytes.Buffer{}, out: &out, err: &err}); got != exitDone {
 		t.Fatalf("%s workers: exit code %d: %s", workers, got, &err)
 	}
 	return out.Bytes()
