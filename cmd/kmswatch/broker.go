@@ -161,6 +161,15 @@ func (b *broker) Write(a *alerts.Alert) error {
 	return nil
 }
 
+// depth tells what the broker does not have yet; nil if there is none.
+func (b *broker) depth() *spool.Depth {
+	if b == nil {
+		return nil
+	}
+	d := b.spool.Depth()
+	return &d
+}
+
 // lastWords is how long what is left may take to arrive when the sensor stops.
 const lastWords = 5 * time.Second
 

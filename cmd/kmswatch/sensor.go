@@ -215,6 +215,7 @@ func (s *sensor) rest(m decode.Moment) {
 	hosts, _ := s.hosts.Hosts()
 	snap := &metrics.Snapshot{
 		At: now, Interfaces: s.src.counts(), Engine: m, Alerts: s.eval.Stats(), Hosts: hosts, Anomalies: maps.Clone(s.anomalies),
+		Spool: s.broker.depth(),
 	}
 	s.metrics.Publish(snap)
 	if now.Sub(s.status) >= statusEvery {
