@@ -37,6 +37,11 @@ type reader struct {
 // on disk. The error is that of ctx, os.ErrClosed, or the disk's.
 func (s *Spool) Next(ctx context.Context) ([]Record, error) {
 	for {
+		select {
+		case <-s.stop:
+			return nil, os.ErrClosed
+		default:
+		}
 		batch, troubles, err := s.next()
 		for _, t := range troubles {
 			s.o.Report(t)

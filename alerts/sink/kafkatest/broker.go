@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -46,6 +47,9 @@ type Broker struct {
 // jars are not there it skips the test and says so; under CI it fails.
 func Start(t testing.TB, version string) *Broker {
 	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("left out: Apache Kafka runs beside tests on Linux")
+	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -150,7 +154,7 @@ func (b *Broker) end(with syscall.Signal) {
 func (b *Broker) command(args ...string) *exec.Cmd {
 	java := []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(b.jars, "*")}
 	cmd := exec.Command("java", append(java, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	dieWithTest(cmd)
 	return cmd
 }
 
