@@ -145,7 +145,7 @@ func NewGenerator(ifindex int, frame []byte, every int) (*Generator, error) {
 	if len(frame) < 54 || every < 1 || every&(every-1) != 0 {
 		return nil, fmt.Errorf("generator: %d bytes, 1 of %d", len(frame), every)
 	}
-	state, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	state, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
 	if err != nil {
 		return nil, fmt.Errorf("generator: %w", err)
 	}
