@@ -30,6 +30,7 @@ import (
 type Config struct {
 	Sensor    string // name of this sensor in alerts
 	Live      Live   // of the sensor that runs
+	Kafka     Kafka  // where a running sensor sends its alerts
 	Zones     *zone.Table
 	Inventory inventory.Config
 	Rules     map[string]alerts.Settings // by id; only those that the file names
@@ -81,6 +82,27 @@ type Limits struct {
 	Workers           int
 }
 
+// Kafka is a topic that alerts are sent to. Without brokers there is none.
+type Kafka struct {
+	Brokers      []string // host:port
+	Topic        string
+	Create       bool // the topic, if it is not there
+	Partitions   int  // of one that is made
+	Replication  int  // likewise
+	TLS          *TLS // nil: in clear
+	SASL         string
+	User         string
+	PasswordFile string
+	Spool        string // folder of what was not yet acknowledged
+	SpoolSize    int64  // bytes
+}
+
+// TLS names files of PEM.
+type TLS struct {
+	CA        string // whom to trust; empty: whom the system trusts
+	Cert, Key string // of this client; both or none
+}
+
 // Default is the configuration without a file: zone.Default and nothing else.
 func Default() *Config { return &Config{Zones: zone.Default()} }
 
@@ -117,18 +139,22 @@ type loader struct {
 
 func (l *loader) load(top *ast.MappingNode) {
 	// Exceptions and policy name zones: those are read first, wherever they stand.
-	var sensor, zones, inv, rules, policy, limits ast.Node
+	var sensor, kafka, zones, inv, rules, policy, limits ast.Node
 	keep := func(n *ast.Node) func(*token.Token, ast.Node) {
 		return func(_ *token.Token, v ast.Node) { *n = v }
 	}
 	l.mapping(top, "the configuration",
 		field{"sensor", keep(&sensor)},
+		field{"kafka", keep(&kafka)},
 		field{"zones", keep(&zones)},
 		field{"inventory", keep(&inv)},
 		field{"rules", keep(&rules)},
 		field{"policy", keep(&policy)},
 		field{"limits", keep(&limits)})
 	l.readSensor(sensor)
+	if kafka != nil {
+		l.readKafka(kafka)
+	}
 	l.readZones(zones)
 	l.readInventory(inv)
 	l.readRules(rules)

@@ -72,8 +72,15 @@ func TestFullExample(t *testing.T) {
 	}
 	want := &Config{
 		Sensor: "span-dmz-1",
-		Live: Live{Interfaces: []string{"eth1", "eth2"}, Mode: ModeSpan, Rings: 2, RingSize: 64 << 20,
+		Live: Live{Interfaces: []string{"eth1", "eth2"}, Mode: ModeSpan, Source: SourceRing, Rings: 2, RingSize: 64 << 20,
 			Metrics: netip.MustParseAddrPort("127.0.0.1:9618"), User: "kmswatch"},
+		Kafka: Kafka{
+			Brokers: []string{"kafka1.example:9093", "[2001:db8::9]:9093"}, Topic: "kmswatch-alerts",
+			Create: true, Partitions: 6, Replication: 3,
+			TLS:  &TLS{CA: "/etc/kmswatch/ca.pem", Cert: "/etc/kmswatch/cert.pem", Key: "/etc/kmswatch/key.pem"},
+			SASL: "SCRAM-SHA-512", User: "kmswatch", PasswordFile: "/etc/kmswatch/password",
+			Spool: "/var/lib/kmswatch/spool", SpoolSize: 1 << 30,
+		},
 		Inventory: inventory.Config{
 			KMSHosts: []inventory.KMSHost{
 				{Name: "kms1", Addresses: addrs("10.0.0.5", "fd00::5"), Management: netip.MustParseAddr("10.9.0.5"),
@@ -204,7 +211,12 @@ func TestBroken(t *testing.T) {
 
 		// keys
 		{"an unknown key", "zonse: []\n", "x.yaml:1:1: the configuration: unknown key zonse; did you mean zones?"},
-		{"an unknown key like none", "colour: red\n", "x.yaml:1:1: the configuration: unknown key colour; known are sensor, zones, inventory, rules, policy, limits"},
+		{"kafka without a topic", "kafka: {brokers: [\"k:9092\"], spool: /s}\n", "x.yaml:1:8: kafka: brokers, topic and spool are needed; name them"},
+		{"a broker without a port", "kafka: {brokers: k, topic: t, spool: /s}\n", "x.yaml:1:18: brokers: k is no host and port; write kafka1.example:9092"},
+		{"a certificate without a key", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, tls: {cert: c.pem}}\n", "x.yaml:1:51: tls: cert and key go together; name both, or none"},
+		{"credentials without a password", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, sasl: {mechanism: PLAIN, user: u}}\n",
+			"x.yaml:1:51: sasl: mechanism, user and password_file are needed; a password stands in a file of its own"},
+		{"an unknown key like none", "colour: red\n", "x.yaml:1:1: the configuration: unknown key colour; known are sensor, kafka, zones, inventory, rules, policy, limits"},
 		{"an unknown key of a zone in {}", "zones:\n  - {name: a, trust: 1, networks: [10.0.0.0/8], color: red}\n", "x.yaml:2:49: zone: unknown key color; known are name, trust, networks"},
 		{"an unknown key of a rule", "rules:\n  kms-refused:\n    refusal: 3\n", "x.yaml:3:5: rule kms-refused: unknown key refusal; did you mean refusals?"},
 		{"an option of another rule", "rules:\n  kms-zone-climb: {refusals: 3}\n", "x.yaml:2:20: rule kms-zone-climb: unknown key refusals; known are enabled, severity, window, except"},

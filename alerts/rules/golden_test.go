@@ -20,6 +20,8 @@ import (
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
 	"kmswatch/alerts/inventory"
+	"kmswatch/alerts/ocsf"
+	"kmswatch/alerts/ocsf/ocsftest"
 	"kmswatch/capture"
 	"kmswatch/capture/capturetest"
 	"kmswatch/capture/pcapfile"
@@ -50,7 +52,14 @@ func TestGoldenCases(t *testing.T) {
 			for i := range paths {
 				paths[i] = filepath.Join(captures, paths[i])
 			}
-			got := lines(replayed(t, conf, rule, 1, plain, paths...))
+			raised := replayed(t, conf, rule, 1, plain, paths...)
+			definitions := ocsftest.New()
+			for _, a := range raised {
+				for _, wrong := range definitions.Check(ocsf.Encoder{Version: "1.0"}.AppendJSON(nil, a)) {
+					t.Errorf("as OCSF: %s", wrong)
+				}
+			}
+			got := lines(raised)
 			for how, again := range map[string]string{
 				"frame by frame":     lines(replayed(t, conf, rule, 1, spoilt, paths...)),
 				"with eight workers": lines(replayed(t, conf, rule, 8, plain, paths...)),

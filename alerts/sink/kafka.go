@@ -159,6 +159,10 @@ func (k *Kafka) topic(ctx context.Context) error {
 	return kafka.UnknownTopicOrPartition
 }
 
+// ErrNoAnswer is what errors of Check wrap when no broker was reached, which may
+// be over later.
+var ErrNoAnswer = errors.New("no broker answers")
+
 // explain says in one line what an error means and what to do.
 func (k *Kafka) explain(err error) error {
 	hint := ""
@@ -192,7 +196,7 @@ func (k *Kafka) explain(err error) error {
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		hint = "the broker closed the connection: it may want TLS, or SASL, or refuse the credentials"
 	case errors.As(err, &network):
-		hint = "no broker answers: look at brokers, and at the network"
+		return fmt.Errorf("kafka topic %s at %s: %w: look at brokers, and at the network (%w)", k.o.Topic, strings.Join(k.o.Brokers, ","), ErrNoAnswer, err)
 	}
 	if hint != "" {
 		return fmt.Errorf("kafka topic %s at %s: %s (%w)", k.o.Topic, strings.Join(k.o.Brokers, ","), hint, err)

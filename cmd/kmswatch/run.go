@@ -184,6 +184,10 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	}
 	defer s.out.close()
 	s.sink = liveSink(l.format.value, s.out, l.output == "-" && t.colour())
+	if s.broker, err = openBroker(c.Context(), conf, log); err != nil {
+		return err
+	}
+	defer s.broker.close()
 	if l.listen.IsValid() {
 		if !l.listen.Addr().IsLoopback() {
 			log.Warn().Stringer("metrics", l.listen).Msg("metrics are served to other hosts, without authentication")
@@ -219,9 +223,10 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		return err
 	}
 	defer s.owners.close()
-	if err := giveUpRights(log, &l); err != nil {
+	if err := giveUpRights(log, &l, conf); err != nil {
 		return err
 	}
+	s.broker.start()
 	engine := engineConfig(conf)
 	engine.Workers, engine.Steer = l.workers, s.src
 	s.engine = decode.New(engine, s)
@@ -305,7 +310,7 @@ func serve(at netip.AddrPort, h http.Handler) (stop func(), err error) {
 }
 
 // giveUpRights leaves the rights that a sensor needs once its sources are open.
-func giveUpRights(log zerolog.Logger, l *live) error {
+func giveUpRights(log zerolog.Logger, l *live, conf *config.Config) error {
 	if l.keepRights {
 		return nil
 	}
@@ -321,6 +326,14 @@ func giveUpRights(log zerolog.Logger, l *live) error {
 	}
 	if l.output != "-" {
 		o.Write = []string{filepath.Dir(l.output)}
+	}
+	if k := &conf.Kafka; len(k.Brokers) > 0 {
+		o.Connect = brokerPorts(k)
+		o.Read = append(o.Read, "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/run/systemd/resolve")
+		o.Own = append(o.Own, k.Spool)
+		if err := give(k.Spool, l.user); err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
 	}
 	r, err := confine.Process(o)
 	switch {

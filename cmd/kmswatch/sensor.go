@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ type sensor struct {
 	out       *output
 	sink      alertSink
 	owners    *owners
+	broker    *broker
 	anomalies map[metrics.Anomaly]uint64
 	raised    uint64
 	snapshot  time.Time // of the last
@@ -116,7 +118,7 @@ func (s *sensor) take(a *alerts.Alert) {
 		s.raised++
 		s.metrics.Alert(a.Rule.ID, a.Severity, s.now().Sub(time.Unix(0, a.Last)))
 	}
-	err := s.sink.Write(a)
+	err := cmp.Or(s.sink.Write(a), s.broker.Write(a))
 	if err == nil {
 		return
 	}
@@ -213,6 +215,7 @@ func (s *sensor) rest(m decode.Moment) {
 	hosts, _ := s.hosts.Hosts()
 	snap := &metrics.Snapshot{
 		At: now, Interfaces: s.src.counts(), Engine: m, Alerts: s.eval.Stats(), Hosts: hosts, Anomalies: maps.Clone(s.anomalies),
+		Spool: s.broker.depth(),
 	}
 	s.metrics.Publish(snap)
 	if now.Sub(s.status) >= statusEvery {

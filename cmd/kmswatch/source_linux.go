@@ -44,9 +44,7 @@ func openSource(name string, l *live, log zerolog.Logger) (capture.Source, error
 		Interface: name, Promiscuous: l.mode.value == config.ModeSpan, Rings: l.rings,
 		Notify: func(c afpacket.Change) { log.Warn().Msg(c.String()) },
 	}
-	if l.ringSize > 0 {
-		opts.Blocks = max(int(l.ringSize/blockSize), 2)
-	}
+	opts.Blocks = ringBlocks(l.ringSize, len(l.interfaces))
 	filter, err := bpf.Load(bpf.Options{TCPPorts: tcpPorts, UDPPorts: udpPorts, Seed: seed, RawIP: link == capture.LinkRaw})
 	switch {
 	case err == nil:
@@ -74,8 +72,20 @@ func openSource(name string, l *live, log zerolog.Logger) (capture.Source, error
 	return &s, nil
 }
 
-// blockSize is that of afpacket's rings.
-const blockSize = 256 << 10
+const (
+	blockSize = 256 << 10 // of afpacket's rings
+	allRings  = 64 << 20  // bytes that the rings of all interfaces have, unless that is said
+	minBlocks = 8
+)
+
+// ringBlocks gives the blocks of a ring: an agent may watch a hundred interfaces,
+// and the memory of rings is locked.
+func ringBlocks(size int64, interfaces int) int {
+	if size > 0 {
+		return max(int(size/blockSize), 2)
+	}
+	return max(allRings/blockSize/max(interfaces, 1), minBlocks)
+}
 
 func newSeed() (uint64, error) {
 	var b [8]byte

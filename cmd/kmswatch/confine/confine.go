@@ -15,6 +15,7 @@ type Options struct {
 	User    string   // to become, if the process is root's; empty stays
 	Read    []string // folders and files to read; those that are not there are left out
 	Write   []string // folders in which files are written and made
+	Own     []string // folders in which files are also read and removed
 	Connect []uint16 // TCP ports to connect to
 	Maps    bool     // maps of BPF, which the process has open, are read and written; kernels before 5.19 want CAP_BPF for it, which stays there
 }

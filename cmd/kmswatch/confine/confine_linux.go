@@ -144,6 +144,7 @@ func restrict(o *Options) error {
 		readFile = landlock.AccessFSSet(ll.AccessFSReadFile)
 		readDir  = landlock.AccessFSSet(ll.AccessFSReadDir)
 		write    = landlock.AccessFSSet(ll.AccessFSWriteFile | ll.AccessFSMakeReg | ll.AccessFSTruncate)
+		remove   = landlock.AccessFSSet(ll.AccessFSRemoveFile)
 	)
 	var rules []landlock.Rule
 	for _, path := range o.Read {
@@ -161,6 +162,9 @@ func restrict(o *Options) error {
 	}
 	for _, path := range o.Write {
 		rules = append(rules, landlock.PathAccess(write, path))
+	}
+	for _, path := range o.Own {
+		rules = append(rules, landlock.PathAccess(readFile|readDir|write|remove, path))
 	}
 	for _, port := range o.Connect {
 		rules = append(rules, landlock.ConnectTCP(port))

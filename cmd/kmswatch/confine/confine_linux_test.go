@@ -60,6 +60,7 @@ func child(dir string) {
 	o := Options{
 		User: os.Getenv("CONFINE_TEST_USER"), Maps: os.Getenv("CONFINE_TEST_MAPS") != "",
 		Read: []string{filepath.Join(dir, "read"), filepath.Join(dir, "none")}, Write: []string{filepath.Join(dir, "write")},
+		Own: []string{filepath.Join(dir, "own")},
 	}
 	confined := func() (Report, error) { return Process(o) }
 	if os.Getenv("CONFINE_TEST_KEEP") != "" {
@@ -86,6 +87,24 @@ func child(dir string) {
 	tell("write what is read", open(filepath.Join(dir, "read", "file"), os.O_WRONLY))
 	tell("make a file inside", open(filepath.Join(dir, "write", "new"), os.O_CREATE|os.O_WRONLY|os.O_APPEND))
 	tell("make a file outside", open(filepath.Join(dir, "new"), os.O_CREATE|os.O_WRONLY))
+	own := filepath.Join(dir, "own", "file")
+	tell("replace a file of our own", func() error {
+		for range 2 {
+			if err := os.WriteFile(own+".new", []byte("x"), 0o600); err != nil {
+				return err
+			}
+			if err := os.Rename(own+".new", own); err != nil {
+				return err
+			}
+		}
+		return nil
+	}())
+	_, err = os.ReadFile(own)
+	tell("read a file of our own", err)
+	_, err = os.ReadDir(filepath.Dir(own))
+	tell("list files of our own", err)
+	tell("remove a file of our own", os.Remove(own))
+	tell("remove a file inside", os.Remove(filepath.Join(dir, "write", "new")))
 	tell("make a folder inside", os.Mkdir(filepath.Join(dir, "write", "folder"), 0o700))
 	_, err = already.WriteString("x")
 	tell("write what was open", err)
@@ -159,7 +178,7 @@ func runAs(t *testing.T, as *syscall.SysProcAttr, env ...string) map[string]stri
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for _, d := range []string{"", "read", "write"} {
+	for _, d := range []string{"", "read", "write", "own"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -224,6 +243,11 @@ func TestWhatIsNotNeededIsRefused(t *testing.T) {
 		"write what is read":             "EACCES",
 		"make a file inside":             "<nil>",
 		"make a file outside":            "EACCES",
+		"replace a file of our own":      "<nil>",
+		"read a file of our own":         "<nil>",
+		"list files of our own":          "<nil>",
+		"remove a file of our own":       "<nil>",
+		"remove a file inside":           "EACCES",
 		"make a folder inside":           "EACCES",
 		"write what was open":            "<nil>",
 		"a socket of packet":             "EPERM",

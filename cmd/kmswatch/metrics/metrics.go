@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kmswatch/alerts"
+	"kmswatch/alerts/spool"
 	"kmswatch/bpf"
 	"kmswatch/capture"
 	"kmswatch/decode"
@@ -30,6 +31,7 @@ type Snapshot struct {
 	Alerts     alerts.Stats
 	Hosts      int // observed
 	Anomalies  map[Anomaly]uint64
+	Spool      *spool.Depth // nil iff there is none
 }
 
 // Interface is one that is watched.
@@ -168,6 +170,9 @@ var (
 	repeats    = desc("alert_repeats_total", "Findings that were folded into an alert that stood.")
 	excepted   = desc("alert_exceptions_total", "Findings that an exception let pass.")
 	outOfRoom  = desc("alerts_evicted_total", "Alerts that made room for others before their window ended.")
+	spooled    = desc("spool_alerts", "Alerts that the broker does not have yet.")
+	spoolBytes = desc("spool_bytes", "Bytes of the spool on disk.")
+	spoolAge   = desc("spool_oldest_seconds", "Age of the last alert of the oldest file of the spool.")
 	hosts      = desc("hosts", "Hosts whose roles were observed.")
 	snapshotAt = desc("snapshot_timestamp_seconds", "Time of these numbers.")
 )
@@ -176,7 +181,7 @@ var (
 func (s snapshots) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		frames, judged, judgedSize, bytes, interest, flows, evictions, pdus, calls, exchanges, lookups, anomalies, waiting, queue, room,
-		standing, repeats, excepted, outOfRoom, hosts, snapshotAt,
+		standing, repeats, excepted, outOfRoom, spooled, spoolBytes, spoolAge, hosts, snapshotAt,
 	} {
 		to <- d
 	}
@@ -227,6 +232,11 @@ func (s snapshots) Collect(to chan<- prometheus.Metric) {
 	count(repeats, l.Alerts.Repeats)
 	count(excepted, l.Alerts.Excepted)
 	count(outOfRoom, l.Alerts.Evicted)
+	if d := l.Spool; d != nil {
+		gauge(spooled, float64(d.Records))
+		gauge(spoolBytes, float64(d.Bytes))
+		gauge(spoolAge, d.Oldest.Seconds())
+	}
 	gauge(hosts, float64(l.Hosts))
 	gauge(snapshotAt, float64(l.At.UnixNano())/1e9)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kmswatch/alerts"
+	"kmswatch/alerts/spool"
 	"kmswatch/bpf"
 	"kmswatch/capture"
 	"kmswatch/decode"
@@ -40,6 +41,7 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 		}},
 		Alerts:    alerts.Stats{Repeats: 8, Excepted: 11, Evicted: 12, Standing: 5},
 		Hosts:     13,
+		Spool:     &spool.Depth{Records: 21, Bytes: 22, Oldest: 1500 * time.Millisecond},
 		Anomalies: map[Anomaly]uint64{{decode.ProtoDCERPC, "short-fragment"}: 14},
 	})
 	m.Alert("kms-zone-climb", alerts.High, 30*time.Millisecond)
@@ -61,6 +63,9 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 		`kmswatch_frames_total{interface="eth1",verdict="truncated"} 1`,
 		`kmswatch_frames_total{interface="odd?",verdict="received"} 5`,
 		`kmswatch_bytes_total{interface="eth1"} 1000`,
+		`kmswatch_spool_alerts 21`,
+		`kmswatch_spool_bytes 22`,
+		`kmswatch_spool_oldest_seconds 1.5`,
 		`kmswatch_kernel_frames_total{interface="eth1",verdict="bulk"} 90`,
 		`kmswatch_kernel_bytes_total{interface="eth1",verdict="begins"} 1000`,
 		`kmswatch_frames_of_interest_total 7`,
