@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -145,7 +144,7 @@ func NewGenerator(ifindex int, frame []byte, every int) (*Generator, error) {
 	if len(frame) < 54 || every < 1 || every&(every-1) != 0 {
 		return nil, fmt.Errorf("generator: %d bytes, 1 of %d", len(frame), every)
 	}
-	state, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	state, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
 	if err != nil {
 		return nil, fmt.Errorf("generator: %w", err)
 	}
@@ -199,10 +198,21 @@ func NewGenerator(ifindex int, frame []byte, every int) (*Generator, error) {
 // Send sends n frames and returns when all are on their way. Calls of a million
 // and more are fast: each takes some milliseconds to begin.
 func (g *Generator) Send(n int) error {
+	// A signal, such as those by which Go's runtime has its threads give way, would
+	// end the run in its middle, and Run would begin it again.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, &before); err != nil {
+		return fmt.Errorf("generator: block signals: %w", err)
+	}
 	const liveFrames = 1 << 1 // BPF_F_TEST_XDP_LIVE_FRAMES
 	_, err := g.program.Run(&ebpf.RunOptions{Data: g.frame, Repeat: uint32(n), Flags: liveFrames})
-	if errors.Is(err, syscall.EINTR) {
-		return fmt.Errorf("generator: interrupted, it is not known how many frames were sent: %w", err)
+	if e := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); e != nil && err == nil {
+		err = e
 	}
 	if err != nil {
 		return fmt.Errorf("generator: %w", err)
