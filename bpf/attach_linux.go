@@ -47,7 +47,10 @@ func (f *Filter) AttachXDP(ifindex int, mode Mode) (io.Closer, Mode, error) {
 			return l, m.mode, nil
 		}
 		errs = append(errs, fmt.Errorf("flow filter: attach XDP to interface %d, %s: %w", ifindex, m.mode, explain(err)))
-		if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODEV) {
+		if errors.Is(err, unix.EBUSY) {
+			return nil, mode, fmt.Errorf("flow filter: another XDP program is attached there, perhaps of another sensor: ip link show tells (%w)", err)
+		}
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENODEV) {
 			break // the other mode would not do better
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -50,6 +51,7 @@ type Kafka struct {
 	client *kafka.Client
 	writer writer
 	failed string // what was reported
+	ports  []uint16
 }
 
 // writer is what Kafka needs of kafka.Writer.
@@ -145,11 +147,18 @@ func (k *Kafka) Check(ctx context.Context) error {
 	return nil
 }
 
+// Ports gives the TCP ports that brokers say they have, as Check was told.
+func (k *Kafka) Ports() []uint16 { return k.ports }
+
 // topic asks a broker for the topic.
 func (k *Kafka) topic(ctx context.Context) error {
 	m, err := k.client.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{k.o.Topic}})
 	if err != nil {
 		return err
+	}
+	k.ports = k.ports[:0]
+	for _, b := range m.Brokers {
+		k.ports = append(k.ports, uint16(b.Port))
 	}
 	for i := range m.Topics {
 		if m.Topics[i].Name == k.o.Topic {
@@ -159,9 +168,18 @@ func (k *Kafka) topic(ctx context.Context) error {
 	return kafka.UnknownTopicOrPartition
 }
 
-// ErrNoAnswer is what errors of Check wrap when no broker was reached, which may
-// be over later.
+// ErrNoAnswer is what errors of Check wrap when no broker was reached, or none
+// that is ready: that may be over later.
 var ErrNoAnswer = errors.New("no broker answers")
+
+// passes tells an error that may be over later without anybody's doing.
+func passes(err error) bool {
+	var of kafka.Error
+	if errors.As(err, &of) {
+		return of.Temporary() && !errors.Is(err, kafka.UnknownTopicOrPartition)
+	}
+	return errors.Is(err, context.DeadlineExceeded)
+}
 
 // explain says in one line what an error means and what to do.
 func (k *Kafka) explain(err error) error {
@@ -193,10 +211,15 @@ func (k *Kafka) explain(err error) error {
 		hint = "the broker refuses our certificate: set tls.cert and tls.key to one that it trusts"
 	case errors.Is(err, kafka.MessageSizeTooLarge) || errors.As(err, new(kafka.MessageTooLargeError)):
 		hint = "the record is larger than the topic's max.message.bytes"
+	case errors.Is(err, os.ErrPermission):
+		hint = "this process may not connect to the port that a broker says it has: name one with that port in brokers, and start anew"
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		hint = "the broker closed the connection: it may want TLS, or SASL, or refuse the credentials"
 	case errors.As(err, &network):
 		return fmt.Errorf("kafka topic %s at %s: %w: look at brokers, and at the network (%w)", k.o.Topic, strings.Join(k.o.Brokers, ","), ErrNoAnswer, err)
+	}
+	if passes(err) {
+		return fmt.Errorf("kafka topic %s at %s: %w that is ready (%w)", k.o.Topic, strings.Join(k.o.Brokers, ","), ErrNoAnswer, err)
 	}
 	if hint != "" {
 		return fmt.Errorf("kafka topic %s at %s: %s (%w)", k.o.Topic, strings.Join(k.o.Brokers, ","), hint, err)
@@ -216,8 +239,15 @@ type records interface {
 func (k *Kafka) Run(ctx context.Context, from records) error {
 	for {
 		batch, err := from.Next(ctx)
-		if err != nil {
+		if ctx.Err() != nil || errors.Is(err, os.ErrClosed) {
 			return err
+		}
+		if err != nil { // of the disk, which may come back
+			k.report(fmt.Errorf("read what is to be sent: %w", err))
+			if !sleep(ctx, time.Second) {
+				return ctx.Err()
+			}
+			continue
 		}
 		messages := make([]kafka.Message, 0, len(batch))
 		for i := range batch {

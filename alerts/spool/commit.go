@@ -1,8 +1,11 @@
 package spool
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -99,13 +102,13 @@ func (s *Spool) commit() error {
 			continue
 		}
 		err := s.write(l)
-		if err != nil {
-			// Once a sync has failed, what the file has is not known.
+		if errors.Is(err, errSync) {
+			// What the file has is not known: all of it goes to another.
 			l.endSegment()
 			err = s.write(l)
 		}
 		if err != nil {
-			l.endSegment()
+			s.undo(l)
 			return err
 		}
 	}
@@ -114,6 +117,36 @@ func (s *Spool) commit() error {
 	s.mu.Unlock()
 	s.signal(s.come)
 	return nil
+}
+
+// errSync is in the error of a write that reached the file and perhaps not the
+// disk.
+var errSync = errors.New("sync")
+
+// undo takes back what a failed write left of a segment, so that it does not keep
+// the room that others need, and ends it.
+func (s *Spool) undo(l *level) {
+	seg := l.active
+	if seg == nil {
+		return
+	}
+	if seg.size > 0 {
+		_ = l.file.Truncate(seg.size) // at worst it is passed over when it is read
+		l.endSegment()
+		return
+	}
+	l.endSegment()
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.mu.Lock()
+	for n := range s.logs {
+		if s.logs[n] == l {
+			s.readers[n].leave(seg)
+		}
+	}
+	l.segments = slices.DeleteFunc(l.segments, func(x *segment) bool { return x == seg })
+	s.mu.Unlock()
+	_ = os.Remove(seg.path) // at worst it is empty, or passed over
 }
 
 // write writes and syncs the frames of a level that are under way.
@@ -127,7 +160,7 @@ func (s *Spool) write(l *level) error {
 		return err
 	}
 	if err := l.file.Sync(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errSync, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,19 +225,24 @@ func (l *level) endSegment() {
 func (s *Spool) tidy() error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	if err := s.writeState(); err != nil {
-		return err
-	}
+	err := s.writeState()
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var done []*segment
 	for n, l := range s.logs {
 		r := &s.readers[n]
 		for len(l.segments) > 1 && l.segments[0].tail <= l.acked && (r.seg == nil || r.seg.number > l.segments[0].number) {
-			_ = l.segments[0].remove() // at worst it is looked through again
+			done = append(done, l.segments[0])
 			l.segments = l.segments[1:]
 		}
 	}
-	return nil
+	s.mu.Unlock()
+	for _, seg := range done {
+		_ = seg.remove() // at worst it is looked through again
+	}
+	if err != nil && len(done) > 0 {
+		err = s.writeState() // on a full disk there is room now
+	}
+	return err
 }
 
 // bound gives up the oldest of the lowest level until the bound on bytes holds,
@@ -219,7 +257,11 @@ func (s *Spool) bound() {
 		if l.active == seg {
 			l.endSegment()
 		}
-		if lost := l.drop(seg); lost > 0 {
+		given := uint64(0) // what the reader has in its hands is not lost
+		if len(s.batch) > 0 {
+			given = s.readers[n].given
+		}
+		if lost := l.drop(seg, given); lost > 0 {
 			troubles = append(troubles, Trouble{What: Dropped, Level: n, Records: lost, Path: seg.path})
 		}
 		s.readers[n].leave(seg)
@@ -254,12 +296,12 @@ func (s *Spool) bound() {
 }
 
 // drop takes the first segment out of the log and gives how many of its records
-// were not acknowledged.
-func (l *level) drop(seg *segment) (lost uint64) {
+// were neither acknowledged nor given.
+func (l *level) drop(seg *segment, given uint64) (lost uint64) {
 	l.segments = l.segments[1:]
-	if seg.tail > l.acked {
-		lost = seg.tail - max(l.acked, seg.first-1)
-		l.acked = seg.tail
+	if from := max(l.acked, given, seg.first-1); seg.tail > from {
+		lost = seg.tail - from
 	}
+	l.acked = max(l.acked, seg.tail)
 	return lost
 }

@@ -2,8 +2,10 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
+	"slices"
 )
 
 // Record is a record as it is read.
@@ -78,9 +80,11 @@ func (s *Spool) next() ([]Record, []Trouble, error) {
 			if lost > 0 {
 				troubles = append(troubles, Trouble{What: Damaged, Level: n, Records: lost, Path: s.readers[n].path()})
 			}
-			if err != nil {
-				s.batch = s.batch[:0]
+			if err != nil && len(s.batch) == 0 {
 				return nil, troubles, err
+			}
+			if err != nil { // what there is, first: it comes again
+				return s.filled(ends), troubles, nil
 			}
 			if s.readers[n].has && (best < 0 || s.readers[n].head.seq < s.readers[best].head.seq) {
 				best = n
@@ -95,12 +99,17 @@ func (s *Spool) next() ([]Record, []Trouble, error) {
 		s.batch = append(s.batch, Record{Seq: r.head.seq, Level: best, Time: r.head.time})
 		r.has, r.given = false, r.head.nth
 	}
+	return s.filled(ends), troubles, nil
+}
+
+// filled gives the batch its data, which ends in the arena at ends.
+func (s *Spool) filled(ends []int) []Record {
 	from := 0
 	for i, end := range ends {
 		s.batch[i].Data = s.arena[from:end:end]
 		from = end
 	}
-	return s.batch, troubles, nil
+	return s.batch
 }
 
 func (r *reader) path() string {
@@ -149,9 +158,10 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 			return lost, nil
 		}
 		if seg != r.seg {
-			if err := r.open(seg, size); err != nil {
+			if err := s.openSegment(n, seg, size); err != nil {
 				return lost, err
 			}
+			continue
 		}
 		skipped := r.cursor.skipped
 		var f frame
@@ -166,7 +176,7 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 			s.mu.Lock()
 			size = next.size
 			s.mu.Unlock()
-			if err := r.open(next, size); err != nil {
+			if err := s.openSegment(n, next, size); err != nil {
 				return lost, err
 			}
 			continue
@@ -191,6 +201,23 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 		r.head, r.has, r.nth = frame{f.seq, f.nth, f.time, r.kept}, true, f.nth
 	}
 	return lost, nil
+}
+
+// openSegment begins to read a segment. One that is gone is left out: that its
+// records are missing is seen at the next.
+func (s *Spool) openSegment(n int, seg *segment, size int64) error {
+	err := s.readers[n].open(seg, size)
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.logs[n]
+	if len(l.segments) < 2 || seg == l.segments[len(l.segments)-1] {
+		return err // it is being written
+	}
+	l.segments = slices.DeleteFunc(l.segments, func(x *segment) bool { return x == seg })
+	return nil
 }
 
 func (r *reader) open(seg *segment, size int64) error {

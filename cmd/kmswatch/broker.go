@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,7 +100,13 @@ func clientTLS(c *config.TLS) (*tls.Config, error) {
 		return nil, nil
 	}
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CA != "" {
+	if c.CA == "" {
+		// Now: once the rights are given up these files are out of reach.
+		var err error
+		if t.RootCAs, err = x509.SystemCertPool(); err != nil {
+			return nil, err
+		}
+	} else {
 		b, err := os.ReadFile(c.CA)
 		if err != nil {
 			return nil, err
@@ -198,8 +205,10 @@ func (b *broker) close() {
 	}
 }
 
-// ports are those that the brokers are reached at.
-func brokerPorts(c *config.Kafka) (ports []uint16) {
+// ports are those that the brokers are reached at: what the configuration says,
+// and what they say themselves, if they did.
+func (b *broker) ports(c *config.Kafka) []uint16 {
+	ports := slices.Clone(b.kafka.Ports())
 	for _, b := range c.Brokers {
 		_, port, _ := strings.Cut(b[strings.LastIndex(b, "]")+1:], ":")
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil {

@@ -77,8 +77,9 @@ Run it as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and
 CAP_PERFMON. Once all is open it gives up what it does not need: root becomes the
 user kmswatch, or nobody if there is none, no capability is left, and Landlock
 and seccomp leave the configuration's folder to read and the output's to write.
-An interface that is taken away for good ends it then, so that a service manager
-starts it anew.
+An interface that goes down or away is waited for. Where the rights to open it anew
+are gone, with the source xdp, it ends when the interface is back, so that a service
+manager starts it anew.
 
 SIGTERM and SIGINT stop it once all is told; a second one at once. SIGHUP reads
 zones, inventory and rules anew, without the loss of a flow, and opens the output
@@ -223,7 +224,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		return err
 	}
 	defer s.owners.close()
-	if err := giveUpRights(log, &l, conf); err != nil {
+	if err := s.giveUpRights(conf); err != nil {
 		return err
 	}
 	s.broker.start()
@@ -310,7 +311,8 @@ func serve(at netip.AddrPort, h http.Handler) (stop func(), err error) {
 }
 
 // giveUpRights leaves the rights that a sensor needs once its sources are open.
-func giveUpRights(log zerolog.Logger, l *live, conf *config.Config) error {
+func (s *sensor) giveUpRights(conf *config.Config) error {
+	log, l := s.log, s.live
 	if l.keepRights {
 		return nil
 	}
@@ -328,7 +330,7 @@ func giveUpRights(log zerolog.Logger, l *live, conf *config.Config) error {
 		o.Write = []string{filepath.Dir(l.output)}
 	}
 	if k := &conf.Kafka; len(k.Brokers) > 0 {
-		o.Connect = brokerPorts(k)
+		o.Connect = s.broker.ports(k)
 		o.Read = append(o.Read, "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/run/systemd/resolve")
 		o.Own = append(o.Own, k.Spool)
 		if err := give(k.Spool, l.user); err != nil {

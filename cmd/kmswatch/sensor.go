@@ -275,8 +275,8 @@ func (s *sensor) reconfigure(r reloaded) {
 			s.log.Error().Str("mistake", mistake.Error()).Msg("the configuration has a mistake")
 		}
 	} else {
-		if !reflect.DeepEqual(r.conf.Live, s.conf.Live) || r.conf.Limits != s.conf.Limits {
-			s.log.Warn().Msg("sensor and limits of the configuration are those of the start: they need a restart")
+		if !reflect.DeepEqual(r.conf.Live, s.conf.Live) || !reflect.DeepEqual(r.conf.Kafka, s.conf.Kafka) || r.conf.Limits != s.conf.Limits {
+			s.log.Warn().Msg("sensor, kafka and limits of the configuration are those of the start: they need a restart")
 		}
 		s.conf = r.conf
 		s.watchPorts(r.conf)

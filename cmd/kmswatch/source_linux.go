@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 
 	"github.com/rs/zerolog"
@@ -27,6 +28,9 @@ func openSource(name string, l *live, log zerolog.Logger) (capture.Source, error
 	}
 	tcpPorts, udpPorts := decode.Ports(l.kmsPorts)
 	if l.source.value == config.SourceXDP {
+		if err := ofAMirror(name, log); err != nil {
+			return nil, err
+		}
 		src, err := xdp.Open(xdp.Config{Interface: name, TCPPorts: tcpPorts, UDPPorts: udpPorts, Ring: int(l.ringSize), Seed: seed})
 		if err != nil {
 			return nil, err
@@ -70,6 +74,25 @@ func openSource(name string, l *live, log zerolog.Logger) (capture.Source, error
 		}
 	}
 	return &s, nil
+}
+
+// ofAMirror warns of an interface that is no port which only a mirror feeds, as it
+// will have no other use.
+func ofAMirror(name string, log zerolog.Logger) error {
+	i, err := net.InterfaceByName(name)
+	if err != nil {
+		return err
+	}
+	if i.Flags&net.FlagLoopback != 0 {
+		return errors.New("the loopback is no mirror port, and xdp would keep all its frames from the host; use --source ring")
+	}
+	addresses, err := i.Addrs()
+	for _, a := range addresses {
+		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLinkLocalUnicast() {
+			log.Warn().Stringer("address", a).Msg("the interface has an address, at which this host cannot be reached any more: xdp keeps all frames from it")
+		}
+	}
+	return err
 }
 
 const (
@@ -119,18 +142,22 @@ type ringSource struct {
 
 // Read meets capture.Source.
 func (s *ringSource) Read(frames []capture.Frame) (int, error) {
-	n, err := s.Source.Read(frames)
-	if s.own == nil {
-		return n, err
-	}
-	kept := 0
-	for i := range n {
-		if s.own.Own(&frames[i]) {
-			frames[kept] = frames[i]
-			kept++
+	for {
+		n, err := s.Source.Read(frames)
+		if s.own == nil {
+			return n, err
+		}
+		kept := 0
+		for i := range n {
+			if s.own.Own(&frames[i]) {
+				frames[kept] = frames[i]
+				kept++
+			}
+		}
+		if kept > 0 || n == 0 || err != nil { // else there is more, and no silence
+			return kept, err
 		}
 	}
-	return kept, err
 }
 
 // Counters gives those of the filter; an error if there is none.
