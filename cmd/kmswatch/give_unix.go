@@ -8,7 +8,17 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
+
+// writable tells whether files may be made in a folder.
+func writable(dir string) error {
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return &os.PathError{Op: "write", Path: dir, Err: err}
+	}
+	return nil
+}
 
 // give makes a folder and what is in it the user's, if the process is root's and
 // is to become that user.

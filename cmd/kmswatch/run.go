@@ -328,6 +328,11 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 	}
 	if l.output != "-" {
 		o.Write = []string{filepath.Dir(l.output)}
+		if st, err := os.Lstat(l.output); err == nil && st.Mode().IsRegular() { // and no device
+			if err := give(l.output, l.user); err != nil {
+				return fmt.Errorf("output: %w", err)
+			}
+		}
 	}
 	if k := &conf.Kafka; len(k.Brokers) > 0 {
 		o.Connect = s.broker.ports(k)
@@ -347,6 +352,11 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 		return fmt.Errorf("give up rights: %w; --keep-rights gives up none", err)
 	}
 	log.Info().Str("user", r.User).Str("capabilities", r.Kept).Int("landlock", r.Landlock).Bool("seccomp", r.Seccomp).Msg("rights given up")
+	if l.output != "-" {
+		if err := writable(filepath.Dir(l.output)); err != nil {
+			log.Warn().Err(err).Msg("the output's folder is not writable for that user: once the file is moved away, SIGHUP opens no new one")
+		}
+	}
 	if l.config != "" {
 		if f, err := os.Open(l.config); err != nil {
 			log.Warn().Err(err).Msg("the configuration cannot be read again: SIGHUP will be refused")

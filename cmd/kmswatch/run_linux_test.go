@@ -326,6 +326,7 @@ func TestRunWithAFile(t *testing.T) {
 	c.signal(syscall.SIGHUP)
 	until(t, "alert in the new file", func() bool { return count(out) == 1 })
 	c.signal(syscall.SIGTERM)
+	c.signal(syscall.SIGTERM) // as timeout(1) does: to the process and to its group
 	if state := <-c.over; state.ExitCode() != exitDone {
 		t.Errorf("it ended with %v", state)
 	}
@@ -351,7 +352,7 @@ func TestAHungSensorIsQuietAndASecondSignalEndsIt(t *testing.T) {
 	select {
 	case state := <-c.over:
 		t.Fatalf("it ended: %v", state)
-	case <-time.After(watchdog):
+	case <-time.After(watchdog + 2*together):
 	}
 	c.signal(syscall.SIGTERM)
 	state := <-c.over
