@@ -352,7 +352,7 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 		return fmt.Errorf("give up rights: %w; --keep-rights gives up none", err)
 	}
 	log.Info().Str("user", r.User).Str("capabilities", r.Kept).Int("landlock", r.Landlock).Bool("seccomp", r.Seccomp).Msg("rights given up")
-	if l.output != "-" {
+	if st, err := os.Lstat(l.output); err == nil && st.Mode().IsRegular() {
 		if err := writable(filepath.Dir(l.output)); err != nil {
 			log.Warn().Err(err).Msg("the output's folder is not writable for that user: once the file is moved away, SIGHUP opens no new one")
 		}
