@@ -25,7 +25,12 @@ func (s *shard) steer(f *flow) {
 	}
 }
 
-func (s *shard) letGo(f *flow) { f.ignored = s.limits.steer.Ignore(f.steered()) == nil }
+// letGo asks the source to let a flow go. One that refuses is asked again after as
+// much, not at each frame.
+func (s *shard) letGo(f *flow) {
+	f.ignored = s.limits.steer.Ignore(f.steered()) == nil
+	f.told = f.bytes[0] + f.bytes[1]
+}
 
 // attend notes that a flow told something, and asks for all of its frames again.
 func (s *shard) attend(f *flow) {

@@ -121,6 +121,9 @@ func TestASourceIsToldToLetBulkGo(t *testing.T) {
 	if lines, gone := r.steered(t, refusing); gone != 0 || !equalLines(lines, whole) {
 		t.Errorf("a source that refuses: %d frames let go, and these events:\n%s", gone, joined(lines))
 	}
+	if n := len(refusing.said); n == 0 || n > 3 { // 2.6 MB of file data
+		t.Errorf("a source that refuses is asked %d times", n)
+	}
 }
 
 func TestASourceIsToldToLetGoWhatCannotBeRead(t *testing.T) {

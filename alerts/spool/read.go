@@ -123,62 +123,39 @@ func (r *reader) path() string {
 // many before it are missing.
 func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 	r := &s.readers[n]
+	from := uint64(0) // number of the segment to read, or of the next there is
+	if r.seg != nil {
+		from = r.seg.number
+	}
 	for !r.has {
 		s.mu.Lock()
 		l := s.logs[n]
-		var seg *segment
-		for _, x := range l.segments {
-			if r.seg == nil || x.number >= r.seg.number {
-				seg = x
-				break
-			}
-		}
-		later := false
-		if seg != nil && seg == r.seg {
-			r.cursor.end = seg.size
-			later = l.segments[len(l.segments)-1] != seg
-		}
-		r.nth = max(r.nth, l.acked)
-		acked := s.acked
-		var next *segment
-		if later {
-			for _, x := range l.segments {
-				if x.number > seg.number {
-					next = x
-					break
-				}
-			}
-		}
-		var size int64
-		if seg != nil {
-			size = seg.size
-		}
-		s.mu.Unlock()
-		if seg == nil {
+		i := slices.IndexFunc(l.segments, func(x *segment) bool { return x.number >= from })
+		if i < 0 {
+			s.mu.Unlock()
 			return lost, nil
 		}
+		seg, size, newest := l.segments[i], l.segments[i].size, i == len(l.segments)-1
+		acked := s.acked
+		r.nth = max(r.nth, l.acked)
+		s.mu.Unlock()
 		if seg != r.seg {
 			if err := s.openSegment(n, seg, size); err != nil {
 				return lost, err
 			}
 			continue
 		}
+		r.cursor.end = size
 		skipped := r.cursor.skipped
 		var f frame
 		switch err := r.cursor.next(&f); {
+		case err == io.EOF && newest:
+			return lost, nil
 		case err == io.EOF:
-			if r.cursor.at < r.cursor.end && later {
+			if r.cursor.at < size {
 				seg.damaged = true
 			}
-			if next == nil {
-				return lost, nil
-			}
-			s.mu.Lock()
-			size = next.size
-			s.mu.Unlock()
-			if err := s.openSegment(n, next, size); err != nil {
-				return lost, err
-			}
+			from = seg.number + 1
 			continue
 		case err != nil:
 			return lost, err
@@ -221,11 +198,11 @@ func (s *Spool) openSegment(n int, seg *segment, size int64) error {
 }
 
 func (r *reader) open(seg *segment, size int64) error {
-	r.close()
 	f, err := os.Open(seg.path)
 	if err != nil {
-		return err
+		return err // with what was open as it was: the next try begins there
 	}
+	r.close()
 	r.seg, r.file = seg, f
 	r.cursor = cursor{from: f, end: size, buf: r.cursor.buf[:0]}
 	return nil

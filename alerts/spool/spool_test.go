@@ -351,6 +351,24 @@ func flip(path string, at int64) error {
 	return os.WriteFile(path, b, 0o600)
 }
 
+// TestASegmentThatGoes takes a file away under the spool's hands.
+func TestASegmentThatGoes(t *testing.T) {
+	var x troubles
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Segment: 1, Report: x.report}) // each commit begins a segment
+	for i := range 5 {
+		put(t, s, 0, fmt.Sprint(i))
+		settle(t, s)
+	}
+	if err := os.Remove(filepath.Join(dir, segmentName(0, 3))); err != nil {
+		t.Fatal(err)
+	}
+	same(t, take(t, s), []string{"0", "1", "3", "4"})
+	if n := x.lost(Damaged); n != 1 {
+		t.Errorf("%d were told to be lost", n)
+	}
+}
+
 // TestADiskThatFails takes the folder away and gives it back.
 func TestADiskThatFails(t *testing.T) {
 	var x troubles

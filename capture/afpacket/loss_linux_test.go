@@ -22,20 +22,6 @@ import (
 	"kmswatch/capture/xdp"
 )
 
-// flowFilter is the filter of package bpf as a ring asks for one.
-type flowFilter struct{ *bpf.Filter }
-
-func (f flowFilter) Watch(k capture.FlowKey) error  { return f.Filter.Watch(bpf.Flow(k)) }
-func (f flowFilter) Ignore(k capture.FlowKey) error { return f.Filter.Ignore(bpf.Flow(k)) }
-
-func (f flowFilter) Filtered() uint64 {
-	c, err := f.Counters()
-	if err != nil {
-		return 0
-	}
-	return c.Filtered().Frames
-}
-
 // oneIn is of how many frames one is of interest, as on a port that is worth a
 // filter.
 const oneIn = 16
@@ -104,7 +90,7 @@ func (w *tap) ring(t testing.TB, opts afpacket.Options) *afpacket.Source {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	opts.Interface, opts.Filter = w.name, flowFilter{f}
+	opts.Interface, opts.Filter = w.name, afpacket.FlowFilter{Filter: f}
 	s, err := afpacket.Open(opts)
 	if err != nil {
 		t.Fatal(err)

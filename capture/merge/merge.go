@@ -232,12 +232,7 @@ func (s *Source) fill(frames []capture.Frame) (n int, wait int64) {
 func (s *Source) Stats() capture.Stats {
 	var sum capture.Stats
 	for _, l := range s.lanes {
-		st := l.src.Stats()
-		sum.Received += st.Received
-		sum.Bytes += st.Bytes
-		sum.Dropped += st.Dropped
-		sum.Filtered += st.Filtered
-		sum.Truncated += st.Truncated
+		sum = sum.Plus(l.src.Stats())
 	}
 	return sum
 }

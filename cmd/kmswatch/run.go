@@ -329,7 +329,7 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 	if l.output != "-" {
 		o.Write = []string{filepath.Dir(l.output)}
 		if st, err := os.Lstat(l.output); err == nil && st.Mode().IsRegular() { // and no device
-			if err := give(l.output, l.user); err != nil {
+			if err := confine.Give(l.output, l.user); err != nil {
 				return fmt.Errorf("output: %w", err)
 			}
 		}
@@ -338,7 +338,7 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 		o.Connect = s.broker.ports(k)
 		o.Read = append(o.Read, "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/run/systemd/resolve")
 		o.Own = append(o.Own, k.Spool)
-		if err := give(k.Spool, l.user); err != nil {
+		if err := confine.Give(k.Spool, l.user); err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
 	}
@@ -353,7 +353,7 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 	}
 	log.Info().Str("user", r.User).Str("capabilities", r.Kept).Int("landlock", r.Landlock).Bool("seccomp", r.Seccomp).Msg("rights given up")
 	if st, err := os.Lstat(l.output); err == nil && st.Mode().IsRegular() {
-		if err := writable(filepath.Dir(l.output)); err != nil {
+		if err := confine.Writable(filepath.Dir(l.output)); err != nil {
 			log.Warn().Err(err).Msg("the output's folder is not writable for that user: once the file is moved away, SIGHUP opens no new one")
 		}
 	}

@@ -52,7 +52,7 @@ func openSource(name string, l *live, log zerolog.Logger) (capture.Source, error
 	filter, err := bpf.Load(bpf.Options{TCPPorts: tcpPorts, UDPPorts: udpPorts, Seed: seed, RawIP: link == capture.LinkRaw})
 	switch {
 	case err == nil:
-		opts.Filter = kernelFilter{filter}
+		opts.Filter = afpacket.FlowFilter{Filter: filter}
 	case errors.Is(err, os.ErrPermission), errors.Is(err, errors.ErrUnsupported):
 		// All frames come here then, which is slower and no less right.
 		log.Warn().Err(err).Msg("no filter in the kernel: every frame is looked at here")
@@ -116,20 +116,6 @@ func newSeed() (uint64, error) {
 		return 0, fmt.Errorf("random numbers: %w", err)
 	}
 	return binary.LittleEndian.Uint64(b[:]), nil
-}
-
-// kernelFilter is the flow filter as afpacket asks for one.
-type kernelFilter struct{ *bpf.Filter }
-
-func (f kernelFilter) Watch(k capture.FlowKey) error  { return f.Filter.Watch(bpf.Flow(k)) }
-func (f kernelFilter) Ignore(k capture.FlowKey) error { return f.Filter.Ignore(bpf.Flow(k)) }
-
-func (f kernelFilter) Filtered() uint64 {
-	c, err := f.Counters()
-	if err != nil {
-		return 0
-	}
-	return c.Filtered().Frames
 }
 
 // ringSource is a ring, the filter before it, and on a host of its own the

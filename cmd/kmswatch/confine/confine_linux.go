@@ -58,20 +58,9 @@ func process(o *Options, keepBPF bool) (Report, error) {
 
 // become gives up root for a user. The capabilities go with it.
 func become(name string) error {
-	if os.Geteuid() != 0 || name == "" || name == "root" {
-		return nil
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
+	uid, gid, other, err := identity(name)
+	if err != nil || !other {
 		return err
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return fmt.Errorf("user %s: %w", name, err)
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return fmt.Errorf("user %s: %w", name, err)
 	}
 	// In this order: who is no longer root may not change groups.
 	if err := syscall.Setgroups(nil); err != nil {

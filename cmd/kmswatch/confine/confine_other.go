@@ -8,3 +8,9 @@ import "errors"
 func Process(Options) (Report, error) {
 	return Report{}, errors.ErrUnsupported
 }
+
+// Give has nothing to do: the process stays who it is.
+func Give(string, string) error { return nil }
+
+// Writable has nothing to tell, for the same reason.
+func Writable(string) error { return nil }
