@@ -1,10 +1,7 @@
 package ocsftest
 
 import (
-	"bytes"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -43,24 +40,5 @@ func TestWhatIsWrongIsSeen(t *testing.T) {
 		if len(s.Check([]byte(text))) == 0 {
 			t.Errorf("nothing is wrong with %s", text)
 		}
-	}
-}
-
-// TestTheDefinitionsAreCurrent makes them anew where OCSF's own are there.
-func TestTheDefinitionsAreCurrent(t *testing.T) {
-	const folder = "../../../../shared/ocsf-1.8.0"
-	if _, err := os.Stat(folder); err != nil {
-		t.Skip("OCSF's definitions are not here")
-	}
-	abs, err := filepath.Abs(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := exec.CommandContext(t.Context(), "go", "run", "compact.go", abs).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, definitions) {
-		t.Error("schema.json is not what compact.go makes")
 	}
 }
