@@ -12,7 +12,7 @@ import (
 const (
 	// mapWindow is how many new bytes are mapped at once: enough that the calls
 	// cost nothing a frame, few enough that the memory stays small.
-	mapWindow = 1 << 20
+	mapWindow = 4 << 20
 	// touchAhead is how many bytes are fetched into the cache before they are
 	// walked. The length of a record lies in the record before it: who walks
 	// cold memory waits for it at every record.

@@ -93,7 +93,7 @@ func large(n int) (pcap, pcapng []byte) {
 
 func TestWalkGivesWhatReadGives(t *testing.T) {
 	t.Parallel()
-	pcap, pcapng := large(1000)
+	pcap, pcapng := large(3000)
 	dir := t.TempDir()
 	for name, file := range map[string][]byte{
 		"pcap":                      pcap,
@@ -101,7 +101,7 @@ func TestWalkGivesWhatReadGives(t *testing.T) {
 		"pcap in gzip":              gzipped(pcap),
 		"pcap cut short":            pcap[:len(pcap)-1],
 		"pcapng cut short":          pcapng[:len(pcapng)-3000],
-		"pcap of whole windows":     pcap[:4<<20],
+		"pcap of whole windows":     pcap[:8<<20],
 		"damaged":                   join(pcap, bytes.Repeat([]byte{255}, 1<<21)),
 		"a claim of 1 MiB":          join(pcap, []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x10, 0}, make([]byte, 100)),
 		"an unknown block, cut off": join(pcapng, ngBlock(little, 77, make([]byte, 3<<20))[:2<<20]),
