@@ -78,6 +78,16 @@ func (r *Recent[K, V]) Delete(k K) {
 	r.entries = r.entries[:last]
 }
 
+// Oldest gives the entry that was used longest ago, a nil value if there is none.
+// That is no use.
+func (r *Recent[K, V]) Oldest() (k K, v *V) {
+	i := r.entries[0].prev
+	if i == 0 {
+		return k, nil
+	}
+	return r.entries[i].key, &r.entries[i].value
+}
+
 // Len gives the number of entries.
 func (r *Recent[K, V]) Len() int { return len(r.by) }
 

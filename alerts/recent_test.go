@@ -53,6 +53,9 @@ func TestRecentForgetsWhatWasUsedLongestAgo(t *testing.T) {
 				want = slices.Insert(want, 0, item{k, n})
 			}
 		}
+		if k, v := r.Oldest(); (v == nil) != (len(want) == 0) || v != nil && want[len(want)-1] != (item{k, *v}) {
+			t.Fatalf("step %d: Oldest is %d, want the last of %v", n, k, want)
+		}
 		if r.Len() != len(want) || r.Evicted() != evicted {
 			t.Fatalf("step %d: %d entries, %d evicted; want %d, %d", n, r.Len(), r.Evicted(), len(want), evicted)
 		}

@@ -41,12 +41,24 @@ func ParseKind(name string) (k Kind, ok bool) {
 	return 0, false
 }
 
+// Activity is what of its subject a record tells.
+type Activity uint8
+
+// Activities, by the numbers that OCSF's Network Activity has for them.
+const (
+	Open    Activity = 1 // an association has begun
+	Close   Activity = 2 // it has ended: the counts are final
+	Traffic Activity = 6 // something that is over at once
+)
+
 // Record is one flow record. The fields behind Roles belong to a kind, and are
 // empty in the others.
 type Record struct {
-	ID     string // a UUID, the same whenever the same sensor tells of the same traffic
-	Kind   Kind
-	Sensor string // that saw it
+	ID       string // a UUID, the same whenever the same sensor tells of the same traffic
+	Of       string // a UUID that the records of one association have in common
+	Kind     Kind
+	Activity Activity
+	Sensor   string // that saw it
 
 	Client, Server End
 	Proto          uint8  // IP protocol: 6 TCP, 17 UDP
@@ -62,14 +74,14 @@ type Record struct {
 
 	Transport  string // of an association: ncacn_ip_tcp, ...
 	Pipe       string
-	Interfaces []Interface // bound, in the order first asked for; the first few
+	Interfaces []Interface // in the order first asked for; the first few
 	Calls      uint64
 	Faults     uint64 // calls that were faulted or rejected
 
 	KMSVersion  string // 6.0
 	Application string // UUID of the product family that is activated
 	ClientID    string // UUID that the client gives itself, CMID
-	Workstation string
+	Machine     string // name of the client, as it gives it
 	Status      uint32 // HRESULT or fault status of an exchange, NTSTATUS of a session
 
 	Name    string   // asked for: lower case, without the final dot

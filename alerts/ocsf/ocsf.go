@@ -1,6 +1,7 @@
-// Package ocsf writes alerts as OCSF 1.8.0 Detection Findings (class 2004),
-// JSON by hand, one object without a line break. It is given an alerts.Alert
-// and gives bytes.
+// Package ocsf writes alerts as OCSF 1.8.0 Detection Findings (class 2004) and
+// flow records as Network Activity (class 4001), JSON by hand, one object without
+// a line break. It is given an alerts.Alert or a flow.Record and gives bytes; flow
+// records it reads too.
 //
 // What OCSF has no place for: the facts of the protocol, the frames, VLANs,
 // tunnel and quality stand in evidences[].data; the counts of clients and
@@ -9,6 +10,7 @@
 package ocsf
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -91,7 +93,7 @@ func (e Encoder) AppendJSON(dst []byte, a *alerts.Alert) []byte {
 	b.array("evidences")
 	evidence(&b, a)
 	b.endArray()
-	e.metadata(&b, a)
+	e.origin(&b, a.ID+"/"+strconv.FormatUint(a.Count, 10), a.ID, a.Sensor) // how far it had counted
 	b.object("unmapped")
 	b.int("window_time", milliseconds(a.Window))
 	addresses(&b, "clients", &a.Clients)
@@ -257,21 +259,10 @@ func endpoint(b *buffer, name string, p *alerts.Party) {
 
 func connection(b *buffer, a *alerts.Alert) {
 	b.object("connection_info")
-	d := direction(a.Client.Zone, a.Server.Zone)
+	d := directionOf(zoneName(a.Client.Zone), zoneName(a.Server.Zone))
 	b.int("direction_id", int64(d))
 	b.string("direction", directionNames[d])
-	b.uint("protocol_num", uint64(a.Flow.Proto))
-	switch a.Flow.Proto {
-	case 6:
-		b.string("protocol_name", "tcp")
-	case 17:
-		b.string("protocol_name", "udp")
-	}
-	if a.Flow.Server.Addr.Unmap().Is4() {
-		b.int("protocol_ver_id", 4)
-	} else {
-		b.int("protocol_ver_id", 6)
-	}
+	protocol(b, a.Flow.Proto, a.Flow.Server.Addr)
 	b.name("community_uid")
 	*b = append(*b, '"')
 	*b = a.Flow.AppendCommunityID(*b)
@@ -279,10 +270,31 @@ func connection(b *buffer, a *alerts.Alert) {
 	b.end()
 }
 
-// direction takes the zones that are configured for the inside.
-func direction(client, server *zone.Zone) int {
-	in := client != nil && client.Name != zone.Unknown
-	to := server != nil && server.Name != zone.Unknown
+func protocol(b *buffer, proto uint8, server netip.Addr) {
+	b.uint("protocol_num", uint64(proto))
+	switch proto {
+	case 6:
+		b.string("protocol_name", "tcp")
+	case 17:
+		b.string("protocol_name", "udp")
+	}
+	if server.Unmap().Is4() {
+		b.int("protocol_ver_id", 4)
+	} else {
+		b.int("protocol_ver_id", 6)
+	}
+}
+
+func zoneName(z *zone.Zone) string {
+	if z == nil {
+		return zone.Unknown
+	}
+	return z.Name
+}
+
+// directionOf takes the zones that are configured for the inside.
+func directionOf(client, server string) int {
+	in, to := client != zone.Unknown, server != zone.Unknown
 	switch {
 	case in && to:
 		return lateral
@@ -313,7 +325,9 @@ func fact(b *buffer, f *alerts.Fact) {
 	}
 }
 
-func (e Encoder) metadata(b *buffer, a *alerts.Alert) {
+// origin writes the metadata: the event's own id, that of what it tells of, and
+// who saw it.
+func (e Encoder) origin(b *buffer, uid, of, sensor string) {
 	b.object("metadata")
 	b.string("version", version)
 	b.object("product")
@@ -321,13 +335,12 @@ func (e Encoder) metadata(b *buffer, a *alerts.Alert) {
 	b.string("vendor_name", product)
 	b.known("version", e.Version)
 	b.end()
-	// The event's own id: that of the finding, and how far it had counted.
-	b.string("uid", a.ID+"/"+strconv.FormatUint(a.Count, 10))
-	b.string("correlation_uid", a.ID)
-	if a.Sensor != "" {
+	b.string("uid", uid)
+	b.string("correlation_uid", of)
+	if sensor != "" {
 		b.array("loggers")
 		b.object("")
-		b.string("name", a.Sensor)
+		b.string("name", sensor)
 		b.end()
 		b.endArray()
 	}

@@ -1,7 +1,8 @@
 //go:build ignore
 
 // Compact makes schema.json of the OCSF definitions: what a test needs to hold
-// alerts against the class Detection Finding, without descriptions. It is given
+// alerts against the class Detection Finding and flow records against Network
+// Activity, without descriptions. It is given
 // the folder of the definitions, as github.com/ocsf/ocsf-schema has them:
 //
 //	go run compact.go FOLDER > schema.json
@@ -30,6 +31,7 @@ func main() {
 	c.take("categories.json")
 	c.dictionary = c.load("dictionary.json")
 	c.definition("events/findings", "detection_finding")
+	c.definition("events/network", "network_activity")
 	c.keepDictionary()
 	b, err := json.MarshalIndent(c.out, "", " ")
 	if err != nil {

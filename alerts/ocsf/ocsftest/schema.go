@@ -1,4 +1,4 @@
-// Package ocsftest holds alerts against the definitions of OCSF, for tests:
+// Package ocsftest holds alerts and flow records against the definitions of OCSF, for tests:
 // attributes known, required ones there, types, enumerations and constraints
 // met. schema.json has the definitions, as compact.go made it.
 package ocsftest
@@ -23,20 +23,26 @@ func New() *Schema {
 		panic(err)
 	}
 	s.read("dictionary.json", &s.dictionary)
-	s.class()
+	s.classes = map[float64]*definition{}
+	s.class("events/findings", "finding", "detection_finding")
+	s.class("events/network", "network", "network_activity")
 	return s
 }
 
-// Check gives what is wrong with a Detection Finding, a line each, each with the
-// path of the attribute.
+// Check gives what is wrong with an event of one of the classes, a line each,
+// each with the path of the attribute.
 func (s *Schema) Check(text []byte) []string {
 	var v map[string]any
 	if err := json.Unmarshal(text, &v); err != nil {
 		return []string{err.Error()}
 	}
 	s.wrong = nil
-	s.object("", s.load("events/findings", "detection_finding"), v)
 	number := func(name string) float64 { n, _ := v[name].(float64); return n }
+	class := s.classes[number("class_uid")]
+	if class == nil {
+		return []string{fmt.Sprintf("class_uid: %v is none of those known here", v["class_uid"])}
+	}
+	s.object("", class, v)
 	if number("class_uid")*100+number("activity_id") != number("type_uid") {
 		s.bad("type_uid: %v", v["type_uid"])
 	}
@@ -60,8 +66,9 @@ type definition struct {
 	Constraints map[string][]string
 }
 
-// Schema is the definition of the class Detection Finding.
+// Schema is the definitions of the classes Detection Finding and Network Activity.
 type Schema struct {
+	classes    map[float64]*definition // by class_uid
 	files      map[string]json.RawMessage
 	wrong      []string
 	known      map[string]*definition
@@ -95,9 +102,9 @@ func (s *Schema) Version() string {
 	return v.Version
 }
 
-// class gives the class the numbers that OCSF derives: that of its category,
-// and of itself in it.
-func (s *Schema) class() {
+// class reads a class and gives it the numbers that OCSF derives: that of its
+// category, and of itself in it.
+func (s *Schema) class(folder, of, name string) {
 	var categories struct {
 		Attributes map[string]struct {
 			UID     int
@@ -110,10 +117,10 @@ func (s *Schema) class() {
 		Caption string
 	}
 	s.read("categories.json", &categories)
-	s.read("events/findings/finding.json", &base)
-	s.read("events/findings/detection_finding.json", &class)
+	s.read(folder+"/"+of+".json", &base)
+	s.read(folder+"/"+name+".json", &class)
 	category := categories.Attributes[base.Category]
-	d := s.load("events/findings", "detection_finding")
+	d := s.load(folder, name)
 	only := func(name, sibling string, n int, caption string) {
 		a := d.Attributes[name]
 		a.Enum, a.Sibling = map[string]struct{ Caption string }{strconv.Itoa(n): {caption}}, sibling
@@ -121,6 +128,7 @@ func (s *Schema) class() {
 	}
 	only("category_uid", "category_name", category.UID, category.Caption)
 	only("class_uid", "class_name", category.UID*1000+class.UID, class.Caption)
+	s.classes[float64(category.UID*1000+class.UID)] = d
 }
 
 // load reads a definition with what it extends. Attributes of profiles are not
