@@ -276,6 +276,9 @@ func (v *Evaluator) Rules() []Info {
 	return infos
 }
 
+// Inventory gives the table of hosts that the evaluator teaches.
+func (v *Evaluator) Inventory() *inventory.Inventory { return v.config.Inventory }
+
 // Stats gives the counters.
 func (v *Evaluator) Stats() Stats {
 	s := v.stats

@@ -70,11 +70,13 @@ func (e Encoder) AppendRecord(dst []byte, r *flow.Record) []byte {
 	b.string("kind", r.Kind.String())
 	b.string("outcome", r.Outcome.String())
 	words(&b, "quality", r.Quality.Names())
-	b.object("caller")
-	b.string("name", r.Caller.Name)
-	b.string("kind", r.Caller.Kind)
-	b.known("mechanism", r.Caller.Mechanism)
-	b.end()
+	if r.Caller.Kind != "" { // lookups have none
+		b.object("caller")
+		b.string("name", r.Caller.Name)
+		b.string("kind", r.Caller.Kind)
+		b.known("mechanism", r.Caller.Mechanism)
+		b.end()
+	}
 	program(&b, "client_software", &r.ClientSoftware)
 	program(&b, "server_software", &r.ServerSoftware)
 	b.array("server_roles")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmswatch/alerts"
+	"kmswatch/alerts/config"
+	"kmswatch/alerts/flow"
+	"kmswatch/alerts/inventory"
 	"kmswatch/alerts/ocsf"
 	"kmswatch/alerts/sink"
 	"kmswatch/decode"
@@ -22,6 +26,7 @@ type replayFlags struct {
 	config  string
 	format  oneOf
 	output  string
+	flows   string
 	workers int
 }
 
@@ -40,7 +45,8 @@ A capture that ends in the middle of a record is read as far as it goes, with a
 warning. One that is no capture, or is damaged, is told in one line; the others
 are read, and the exit code is 1.`,
 		Example: `  kmswatch replay dmz.pcap
-  kmswatch replay --config zones.yaml --format ndjson captures/ > alerts.ndjson`,
+  kmswatch replay --config zones.yaml --format ndjson captures/ > alerts.ndjson
+  kmswatch replay --flows flows.ndjson dmz.pcap`,
 		Args: files,
 		RunE: func(c *cobra.Command, args []string) error { return replay(c, t, f, args) },
 	}
@@ -48,6 +54,7 @@ are read, and the exit code is 1.`,
 	flags.StringVarP(&f.config, "config", "c", "", "zones, inventory and rules, a YAML `file`")
 	flags.VarP(&f.format, "format", "f", "console, or ndjson: OCSF Detection Findings, one JSON object a line")
 	flags.StringVarP(&f.output, "output", "o", "-", "`file` for the alerts; - for standard output")
+	flags.StringVar(&f.flows, "flows", "", "`file` for flow records: OCSF Network Activity, one JSON object a line")
 	flags.IntVarP(&f.workers, "workers", "w", 1, "decoding `goroutines`")
 	_ = c.RegisterFlagCompletionFunc("format", f.format.complete)
 	_ = c.MarkFlagFilename("config", "yaml", "yml")
@@ -88,11 +95,22 @@ func replay(c *cobra.Command, t terminal, f replayFlags, paths []string) error {
 	if c.Flags().Changed("workers") || ec.Workers == 0 {
 		ec.Workers = f.workers
 	}
-	e := decode.New(ec, v)
+	records, err := openFlowFile(f.flows, conf, v.Inventory())
+	if err != nil {
+		return err
+	}
+	handler := decode.Handler(v)
+	if records != nil {
+		handler = both{v, records.Recorder}
+	}
+	e := decode.New(ec, handler)
 	begin := time.Now()
 	err = feed(c.Context(), t, src, e)
 	v.Close()
 	took := time.Since(begin)
+	if e := records.close(); e != nil && err == nil {
+		err = fmt.Errorf("write flow records: %w", e)
+	}
 	if e := buf.Flush(); e != nil && w.err == nil {
 		w.err = e
 	}
@@ -103,6 +121,54 @@ func replay(c *cobra.Command, t terminal, f replayFlags, paths []string) error {
 		summarise(t.err, e.Stats(), w, took)
 	}
 	return err
+}
+
+// both gives events to the rules, and then to the recorder, which looks at what
+// the inventory has learnt of them.
+type both struct {
+	rules    decode.Handler
+	recorder *flow.Recorder
+}
+
+// Handle meets decode.Handler.
+func (b both) Handle(e decode.Event) {
+	b.rules.Handle(e)
+	b.recorder.Handle(e)
+}
+
+// flowFile is a file of flow records that is being written.
+type flowFile struct {
+	*flow.Recorder
+	file *os.File
+	buf  *bufio.Writer
+}
+
+// openFlowFile makes the file; without a path there is none.
+func openFlowFile(path string, c *config.Config, hosts *inventory.Inventory) (*flowFile, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &flowFile{file: file, buf: bufio.NewWriterSize(file, 64<<10)}
+	encoder := ocsf.Encoder{Version: buildVersion()}
+	var line []byte
+	r.Recorder = flow.NewRecorder(flow.Options{Sensor: c.Sensor, Zones: c.Zones, Inventory: hosts, Out: func(x *flow.Record) {
+		line = append(encoder.AppendRecord(line[:0], x), '\n')
+		_, _ = r.buf.Write(line) // its error is kept for close
+	}})
+	return r, nil
+}
+
+// close tells what is under way and gives the first error of writing.
+func (r *flowFile) close() error {
+	if r == nil {
+		return nil
+	}
+	r.Close()
+	return cmp.Or(r.buf.Flush(), r.file.Close())
 }
 
 // alertWriter gives alerts to a sink, counts them, and keeps the first error.

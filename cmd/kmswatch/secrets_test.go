@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,8 +100,9 @@ func framesOf(t *testing.T, path string) []capture.Frame {
 func written(t *testing.T, path string) map[string][]byte {
 	t.Helper()
 	all := make(map[string][]byte)
+	flows := filepath.Join(t.TempDir(), "flows")
 	for _, args := range [][]string{
-		{"decode"}, {"replay", "--format", "ndjson"}, {"replay", "--format", "console"},
+		{"decode"}, {"replay", "--format", "ndjson", "--flows", flows}, {"replay", "--format", "console"},
 	} {
 		var out, err bytes.Buffer
 		run(t.Context(), append(args, path), terminal{in: &bytes.Buffer{}, out: &out, err: &err})
@@ -109,6 +111,11 @@ func written(t *testing.T, path string) map[string][]byte {
 		}
 		all[strings.Join(args, " ")] = append(out.Bytes(), err.Bytes()...)
 	}
+	records, err := os.ReadFile(flows)
+	if err != nil {
+		t.Error(err)
+	}
+	all["flow records"] = records
 	var events bytes.Buffer
 	e := decode.New(decode.Config{}, handlerFunc(func(e decode.Event) {
 		body, err := json.Marshal(e)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -27,13 +28,18 @@ func TestAlertsAreTheSameForAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
-// replayed gives what replay writes of captures.
+// replayed gives what replay writes of captures: alerts and flow records.
 func replayed(t *testing.T, workers string, paths ...string) []byte {
 	t.Helper()
 	var out, err bytes.Buffer
-	args := []string{"replay", "--config", "testdata/pool.yaml", "--format", "ndjson", "--workers", workers}
+	flows := filepath.Join(t.TempDir(), "flows.ndjson")
+	args := []string{"replay", "--config", "testdata/pool.yaml", "--format", "ndjson", "--flows", flows, "--workers", workers}
 	if got := run(t.Context(), append(args, paths...), terminal{in: &bytes.Buffer{}, out: &out, err: &err}); got != exitDone {
 		t.Fatalf("%s workers: exit code %d: %s", workers, got, &err)
 	}
-	return out.Bytes()
+	records, e := os.ReadFile(flows)
+	if e != nil {
+		t.Fatal(e)
+	}
+	return append(out.Bytes(), records...)
 }
