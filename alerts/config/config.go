@@ -95,7 +95,21 @@ type Kafka struct {
 	PasswordFile string
 	Spool        string // folder of what was not yet acknowledged
 	SpoolSize    int64  // bytes
+
+	Flows       Topic         // of flow records; without a name there is none
+	Health      Topic         // of the sensor's own health; likewise
+	HealthEvery time.Duration // 0 is DefaultHealthEvery
 }
+
+// Topic is another topic than that of alerts.
+type Topic struct {
+	Name       string
+	Partitions int   // of one that is made; 0 is that of alerts
+	SpoolSize  int64 // bytes
+}
+
+// DefaultHealthEvery is how often a sensor tells of its health.
+const DefaultHealthEvery = 30 * time.Second
 
 // TLS names files of PEM.
 type TLS struct {

@@ -80,6 +80,8 @@ func TestFullExample(t *testing.T) {
 			TLS:  &TLS{CA: "/etc/kmswatch/ca.pem", Cert: "/etc/kmswatch/cert.pem", Key: "/etc/kmswatch/key.pem"},
 			SASL: "SCRAM-SHA-512", User: "kmswatch", PasswordFile: "/etc/kmswatch/password",
 			Spool: "/var/lib/kmswatch/spool", SpoolSize: 1 << 30,
+			Flows:  Topic{Name: "kmswatch-flows", Partitions: 6, SpoolSize: 1 << 30},
+			Health: Topic{Name: "kmswatch-health", Partitions: 1}, HealthEvery: 30 * time.Second,
 		},
 		Inventory: inventory.Config{
 			KMSHosts: []inventory.KMSHost{
@@ -211,7 +213,12 @@ func TestBroken(t *testing.T) {
 
 		// keys
 		{"an unknown key", "zonse: []\n", "x.yaml:1:1: the configuration: unknown key zonse; did you mean zones?"},
-		{"kafka without a topic", "kafka: {brokers: [\"k:9092\"], spool: /s}\n", "x.yaml:1:8: kafka: brokers, topic and spool are needed; name them"},
+		{"kafka without a topic", "kafka: {brokers: [\"k:9092\"], spool: /s}\n", "x.yaml:1:8: kafka: no topic; add topic: kmswatch-alerts"},
+		{"kafka with nothing but a topic", "kafka: {topic: t}\n", "x.yaml:1:8: kafka: no brokers; add brokers: [kafka1.example:9092]\n" +
+			"x.yaml:1:8: kafka: no spool; add spool: /var/lib/kmswatch/spool, a folder for what the broker does not have yet"},
+		{"flow records without a topic", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, flows: {partitions: 2}}\n", "x.yaml:1:51: flows: no topic; add topic: kmswatch-flows"},
+		{"flow records among the alerts", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, flows: {topic: t}}\n", "x.yaml:1:51: flows: topic t is taken; give it a topic of its own"},
+		{"health too often", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, health: {topic: h, every: 1ms}}\n", "x.yaml:1:77: every: 1ms is not within 1s to 24h"},
 		{"a broker without a port", "kafka: {brokers: k, topic: t, spool: /s}\n", "x.yaml:1:18: brokers: k is no host and port; write kafka1.example:9092"},
 		{"a certificate without a key", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, tls: {cert: c.pem}}\n", "x.yaml:1:51: tls: cert and key go together; name both, or none"},
 		{"credentials without a password", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, sasl: {mechanism: PLAIN, user: u}}\n",

@@ -2,7 +2,9 @@ package config
 
 import (
 	"net"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
@@ -53,9 +55,41 @@ func (l *loader) readKafka(n ast.Node) {
 			}
 		}},
 		name("spool", &c.Spool),
-		field{"spool_size", func(_ *token.Token, v ast.Node) { c.SpoolSize, _ = l.bytes(v, "spool_size", 1<<20) }})
-	if len(c.Brokers) == 0 || c.Topic == "" || c.Spool == "" {
-		l.bad(at(n), "name them", "kafka: brokers, topic and spool are needed")
+		field{"spool_size", func(_ *token.Token, v ast.Node) { c.SpoolSize, _ = l.bytes(v, "spool_size", 1<<20) }},
+		field{"flows", func(key *token.Token, v ast.Node) {
+			l.mapping(v, "flows", name("topic", &c.Flows.Name), count("partitions", &c.Flows.Partitions, 10_000),
+				field{"spool_size", func(_ *token.Token, v ast.Node) { c.Flows.SpoolSize, _ = l.bytes(v, "spool_size", 1<<20) }})
+			l.topic(key, "flows", c.Flows.Name, c.Topic)
+		}},
+		field{"health", func(key *token.Token, v ast.Node) {
+			l.mapping(v, "health", name("topic", &c.Health.Name), count("partitions", &c.Health.Partitions, 10_000),
+				field{"every", func(_ *token.Token, v ast.Node) {
+					c.HealthEvery, _ = l.duration(v, "every", time.Second, 24*time.Hour)
+				}})
+			l.topic(key, "health", c.Health.Name, c.Topic, c.Flows.Name)
+		}})
+	for _, need := range []struct {
+		key   string
+		there bool
+		hint  string
+	}{
+		{"brokers", len(c.Brokers) > 0, "add brokers: [kafka1.example:9092]"},
+		{"topic", c.Topic != "", "add topic: kmswatch-alerts"},
+		{"spool", c.Spool != "", "add spool: /var/lib/kmswatch/spool, a folder for what the broker does not have yet"},
+	} {
+		if !need.there {
+			l.bad(at(n), need.hint, "kafka: no %s", need.key)
+		}
+	}
+}
+
+// topic looks whether a topic has a name, and one of its own.
+func (l *loader) topic(key *token.Token, what, name string, taken ...string) {
+	switch {
+	case name == "":
+		l.bad(key, "add topic: kmswatch-"+what, "%s: no topic", what)
+	case slices.Contains(taken, name):
+		l.bad(key, "give it a topic of its own", "%s: topic %s is taken", what, name)
 	}
 }
 

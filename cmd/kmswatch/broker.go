@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,83 +19,155 @@ import (
 
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
+	"kmswatch/alerts/flow"
+	"kmswatch/alerts/inventory"
 	"kmswatch/alerts/ocsf"
 	"kmswatch/alerts/sink"
 	"kmswatch/alerts/spool"
+	"kmswatch/alerts/zone"
+	"kmswatch/decode"
 )
 
-// broker sends alerts to Kafka. An alert is written to the spool, which does not
-// wait for the disk, and goes from there to the broker beside all else.
+// broker sends alerts to Kafka and, where that is asked for, flow records and the
+// sensor's health, each to a topic of its own beside all else.
 type broker struct {
-	log    zerolog.Logger
-	spool  *spool.Spool
-	kafka  *sink.Kafka
+	alerts *delivery
+	flows  *delivery // nil: none
+	health *delivery // likewise
+
+	recorder *flow.Recorder // iff flows
+	newest   *sink.Latest   // iff health
+	every    time.Duration  // health is told
+	told     time.Time      // last
+
 	encode ocsf.Encoder
 	sensor string
+	value  []byte // of the record under way
+	line   []byte // likewise, as the spool keeps it
+}
 
-	value []byte // of the record under way
-	line  []byte // likewise, as the spool keeps it
+// delivery takes records to a topic. They are written to a spool, which does not
+// wait for the disk, and go from there to the broker; those of which only the
+// newest matters have none.
+type delivery struct {
+	what  string // plural
+	log   zerolog.Logger
+	spool *spool.Spool // nil: none
+	from  outgoing
+	kafka *sink.Kafka
 	stop  context.CancelFunc
 	ended chan struct{}
+}
+
+// outgoing is what is to be sent.
+type outgoing interface {
+	Next(context.Context) ([]spool.Record, error)
+	Ack()
 }
 
 // checkLimit is how long the broker may take to answer at the start.
 const checkLimit = 10 * time.Second
 
-// openBroker opens the spool and looks whether the broker takes what it will be
+// openBroker opens the spools and looks whether the broker takes what it will be
 // sent. One that does not answer may come later.
-func openBroker(ctx context.Context, c *config.Config, log zerolog.Logger) (*broker, error) {
+func openBroker(ctx context.Context, c *config.Config, hosts *inventory.Inventory, log zerolog.Logger) (_ *broker, err error) {
 	k := &c.Kafka
 	if len(k.Brokers) == 0 {
 		return nil, nil
 	}
+	o, err := kafkaOptions(k)
+	if err != nil {
+		return nil, err
+	}
+	b := &broker{sensor: c.Sensor, encode: ocsf.Encoder{Version: buildVersion()}}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	o.Topic = k.Topic
+	if b.alerts, err = openDelivery(ctx, "alerts", o, k.Spool, int(alerts.Critical), k.SpoolSize, log); err != nil {
+		return nil, err
+	}
+	if t := &k.Flows; t.Name != "" {
+		o.Topic, o.Partitions = t.Name, cmp.Or(t.Partitions, k.Partitions)
+		if b.flows, err = openDelivery(ctx, "flow records", o, filepath.Join(k.Spool, "flows"), 1, t.SpoolSize, log); err != nil {
+			return nil, err
+		}
+		b.recorder = flow.NewRecorder(flow.Options{Sensor: c.Sensor, Zones: c.Zones, Inventory: hosts, Out: b.record(log)})
+	}
+	if t := &k.Health; t.Name != "" {
+		o.Topic, o.Partitions = t.Name, cmp.Or(t.Partitions, k.Partitions)
+		if b.health, err = openDelivery(ctx, "records of health", o, "", 0, 0, log); err != nil {
+			return nil, err
+		}
+		b.newest = sink.NewLatest()
+		b.health.from, b.every = b.newest, cmp.Or(k.HealthEvery, config.DefaultHealthEvery)
+	}
+	return b, nil
+}
+
+// kafkaOptions is what a configuration says of brokers, without a topic.
+func kafkaOptions(k *config.Kafka) (sink.KafkaOptions, error) {
 	o := sink.KafkaOptions{
-		Brokers: k.Brokers, Topic: k.Topic, ClientID: "kmswatch",
+		Brokers: k.Brokers, ClientID: "kmswatch",
 		SASL: k.SASL, User: k.User, Create: k.Create, Partitions: k.Partitions, Replication: k.Replication,
-		Refused: func(m *sink.Message, err error) {
-			log.Error().Err(err).Str("key", string(m.Key)).Int("bytes", len(m.Value)).Msg("an alert is lost: the broker does not take it")
-		},
-		Report: func(err error) {
-			if err != nil {
-				log.Error().Err(err).Msg("alerts wait in the spool")
-			} else {
-				log.Info().Msg("alerts are sent again")
-			}
-		},
 	}
 	var err error
 	if o.TLS, err = clientTLS(k.TLS); err != nil {
-		return nil, fmt.Errorf("kafka: tls: %w", err)
+		return o, fmt.Errorf("kafka: tls: %w", err)
 	}
 	if k.PasswordFile != "" {
 		b, err := os.ReadFile(k.PasswordFile)
 		if err != nil {
-			return nil, fmt.Errorf("kafka: sasl: %w", err)
+			return o, fmt.Errorf("kafka: sasl: %w", err)
 		}
 		o.Password = strings.TrimRight(string(b), "\r\n")
 	}
-	b := &broker{log: log, sensor: c.Sensor, encode: ocsf.Encoder{Version: buildVersion()}, ended: make(chan struct{})}
-	if b.kafka, err = sink.NewKafka(o); err != nil {
+	return o, nil
+}
+
+// openDelivery opens the way to a topic, with a spool in the folder dir; without
+// one, if it is empty.
+func openDelivery(ctx context.Context, what string, o sink.KafkaOptions, dir string, levels int, size int64, log zerolog.Logger) (*delivery, error) {
+	log = log.With().Str("topic", o.Topic).Logger()
+	d := &delivery{what: what, log: log, ended: make(chan struct{})}
+	o.Refused = func(m *sink.Message, err error) {
+		log.Error().Err(err).Str("key", string(m.Key)).Int("bytes", len(m.Value)).Msg("a record is lost: the broker does not take it")
+	}
+	o.Report = func(err error) {
+		if err != nil {
+			log.Error().Err(err).Msg(what + " wait for the broker")
+		} else {
+			log.Info().Msg(what + " are sent again")
+		}
+	}
+	var err error
+	if d.kafka, err = sink.NewKafka(o); err != nil {
 		return nil, err
 	}
 	check, done := context.WithTimeout(ctx, checkLimit)
 	defer done()
-	switch err := b.kafka.Check(check); {
+	switch err := d.kafka.Check(check); {
 	case errors.Is(err, sink.ErrNoAnswer), errors.Is(err, context.DeadlineExceeded):
-		log.Warn().Err(err).Msg("alerts wait in the spool until the broker is there")
+		log.Warn().Err(err).Msg(what + " wait until the broker is there")
 	case err != nil:
 		return nil, err
 	}
-	b.spool, err = spool.Open(spool.Options{
-		Dir: k.Spool, Levels: int(alerts.Critical), Max: k.SpoolSize,
+	if dir == "" {
+		return d, nil
+	}
+	d.spool, err = spool.Open(spool.Options{
+		Dir: dir, Levels: levels, Max: size,
 		Report: func(t spool.Trouble) {
-			log.Error().Stringer("what", t.What).Uint64("records", t.Records).Str("file", t.Path).AnErr("cause", t.Err).Msg("the spool of alerts is in trouble")
+			log.Error().Stringer("what", t.What).Uint64("records", t.Records).Str("file", t.Path).AnErr("cause", t.Err).Msg("the spool of " + what + " is in trouble")
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	return b, nil
+	d.from = d.spool
+	return d, nil
 }
 
 func clientTLS(c *config.TLS) (*tls.Config, error) {
@@ -126,19 +201,31 @@ func clientTLS(c *config.TLS) (*tls.Config, error) {
 	return t, nil
 }
 
+// each gives the ways to topics that there are.
+func (b *broker) each() (all []*delivery) {
+	if b == nil {
+		return nil
+	}
+	for _, d := range []*delivery{b.alerts, b.flows, b.health} {
+		if d != nil {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
 // start begins to send.
 func (b *broker) start() {
-	if b == nil {
-		return
+	for _, d := range b.each() {
+		ctx, stop := context.WithCancel(context.Background())
+		d.stop = stop
+		go func() {
+			defer close(d.ended)
+			if err := d.kafka.Run(ctx, d.from); !errors.Is(err, context.Canceled) {
+				d.log.Error().Err(err).Msg(d.what + " are sent no more")
+			}
+		}()
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	b.stop = stop
-	go func() {
-		defer close(b.ended)
-		if err := b.kafka.Run(ctx, b.spool); !errors.Is(err, context.Canceled) {
-			b.log.Error().Err(err).Msg("alerts are sent no more")
-		}
-	}()
 }
 
 // Write keeps an alert until the broker has it.
@@ -151,64 +238,134 @@ func (b *broker) Write(a *alerts.Alert) error {
 	if !key.IsValid() {
 		key = a.Client.Addr
 	}
-	m := sink.Message{Value: b.value, Headers: []sink.Header{
-		{Name: "rule", Value: a.Rule.ID},
-		{Name: "severity", Value: a.Severity.String()},
-		{Name: "sensor", Value: b.sensor},
-		{Name: "schema", Value: sink.SchemaVersion},
-	}}
+	level := min(max(int(a.Severity), 1), int(alerts.Critical)) - 1
+	return b.keep(b.alerts, level, key, sink.Header{Name: "rule", Value: a.Rule.ID}, sink.Header{Name: "severity", Value: a.Severity.String()})
+}
+
+// record gives what keeps a flow record until the broker has it. What does not
+// fit is counted by the spool, and told as slowly as other trouble.
+func (b *broker) record(log zerolog.Logger) func(*flow.Record) {
+	var lost int
+	var told time.Time
+	return func(r *flow.Record) {
+		b.value = b.encode.AppendRecord(b.value[:0], r)
+		err := b.keep(b.flows, 0, r.Client.Addr, sink.Header{Name: "kind", Value: r.Kind.String()})
+		if err == nil {
+			return
+		}
+		lost++
+		if now := time.Now(); now.Sub(told) >= complainEvery {
+			log.Error().Err(err).Int("records", lost).Msg("flow records were not kept")
+			told, lost = now, 0
+		}
+	}
+}
+
+// keep has the value under way sent.
+func (b *broker) keep(d *delivery, level int, key netip.Addr, headers ...sink.Header) error {
+	m := sink.Message{Value: b.value, Headers: append(headers,
+		sink.Header{Name: "sensor", Value: b.sensor}, sink.Header{Name: "schema", Value: sink.SchemaVersion})}
 	if key.IsValid() {
 		m.Key = []byte(key.Unmap().String())
 	}
 	b.line = m.Append(b.line[:0])
-	level := min(max(int(a.Severity), 1), int(alerts.Critical)) - 1
-	if _, err := b.spool.Append(level, b.line); err != nil {
+	if _, err := d.spool.Append(level, b.line); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
 	return nil
 }
 
-// depth tells what the broker does not have yet; nil if there is none.
-func (b *broker) depth() *spool.Depth {
-	if b == nil {
-		return nil
+// Handle has an event recorded.
+func (b *broker) Handle(e decode.Event) {
+	if b != nil && b.recorder != nil {
+		b.recorder.Handle(e)
 	}
-	d := b.spool.Depth()
-	return &d
+}
+
+// setZones has records name the zones of a configuration that was read anew.
+func (b *broker) setZones(z *zone.Table) {
+	if b != nil && b.recorder != nil {
+		b.recorder.SetZones(z)
+	}
+}
+
+// healthDue tells whether the health is due.
+func (b *broker) healthDue(now time.Time) bool {
+	return b != nil && b.health != nil && now.Sub(b.told) >= b.every
+}
+
+// tellHealth sends how the sensor is.
+func (b *broker) tellHealth(now time.Time, h *health) {
+	b.told = now
+	b.newest.Put(&sink.Message{Key: []byte(b.sensor), Value: h.json(), Headers: []sink.Header{
+		{Name: "sensor", Value: b.sensor}, {Name: "schema", Value: sink.SchemaVersion},
+	}})
+}
+
+// depths tells what the broker does not have yet, by what it is.
+func (b *broker) depths() map[string]spool.Depth {
+	all := make(map[string]spool.Depth)
+	for _, d := range b.each() {
+		if d.spool != nil {
+			all[d.what] = d.spool.Depth()
+		}
+	}
+	return all
 }
 
 // lastWords is how long what is left may take to arrive when the sensor stops.
 const lastWords = 5 * time.Second
 
 // close sends what is left, for a while; what the broker does not take lies in
-// the spool until the next start.
+// the spools until the next start.
 func (b *broker) close() {
 	if b == nil {
 		return
 	}
-	if b.stop != nil {
-		for end := time.Now().Add(lastWords); b.spool.Depth().Records > 0 && time.Now().Before(end); {
+	if b.recorder != nil {
+		b.recorder.Close()
+	}
+	end := time.Now().Add(lastWords)
+	for _, d := range b.each() {
+		d.close(end)
+	}
+}
+
+// waits tells whether there is something that the broker does not have yet.
+func (d *delivery) waits() bool {
+	if latest, ok := d.from.(*sink.Latest); ok {
+		return latest.Waiting()
+	}
+	return d.spool.Depth().Records > 0
+}
+
+func (d *delivery) close(end time.Time) {
+	if d.stop != nil {
+		for d.waits() && time.Now().Before(end) {
 			time.Sleep(10 * time.Millisecond)
 		}
-		b.stop()
-		<-b.ended
+		d.stop()
+		<-d.ended
 	}
-	if err := b.kafka.Close(); err != nil {
-		b.log.Warn().Err(err).Msg("kafka")
+	if err := d.kafka.Close(); err != nil {
+		d.log.Warn().Err(err).Msg("kafka")
 	}
-	left := b.spool.Depth().Records
-	if err := b.spool.Close(); err != nil {
-		b.log.Error().Err(err).Msg("the spool was not closed in order")
+	if d.spool == nil {
+		return
+	}
+	left := d.spool.Depth().Records
+	if err := d.spool.Close(); err != nil {
+		d.log.Error().Err(err).Msg("the spool was not closed in order")
 	}
 	if left > 0 {
-		b.log.Warn().Uint64("alerts", left).Msg("alerts lie in the spool for the next start")
+		d.log.Warn().Uint64("records", left).Msg(d.what + " lie in the spool for the next start")
 	}
 }
 
 // ports are those that the brokers are reached at: what the configuration says,
 // and what they say themselves, if they did.
 func (b *broker) ports(c *config.Kafka) []uint16 {
-	ports := slices.Clone(b.kafka.Ports())
+	ports := slices.Clone(b.alerts.kafka.Ports())
 	for _, b := range c.Brokers {
 		_, port, _ := strings.Cut(b[strings.LastIndex(b, "]")+1:], ":")
 		if n, err := strconv.ParseUint(port, 10, 16); err == nil {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"kmswatch/alerts/flow"
+	"kmswatch/alerts/ocsf"
 	"kmswatch/alerts/sink/kafkatest"
 	"kmswatch/capture"
 )
@@ -23,7 +25,7 @@ func TestAlertsArriveAtABroker(t *testing.T) {
 	b := kafkatest.Start(t, kafkatest.Versions[len(kafkatest.Versions)-1])
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "kmswatch.yaml")
-	write(t, conf, fmt.Sprintf("%s\nkafka: {brokers: [%q], topic: alerts, create: true, partitions: 2, spool: %q}\n", zones, b.Plain, filepath.Join(dir, "spool")))
+	write(t, conf, fmt.Sprintf("%s\nkafka: {brokers: [%q], topic: alerts, create: true, partitions: 2, spool: %q, flows: {topic: flows, partitions: 3}, health: {topic: health, every: 1s}}\nsensor: {name: span-1}\n", zones, b.Plain, filepath.Join(dir, "spool")))
 	watch := func(name string) {
 		t.Helper()
 		src := newQueued("eth1")
@@ -73,6 +75,42 @@ func TestAlertsArriveAtABroker(t *testing.T) {
 	watch("real-dig-vlmcs.pcap")
 	if got := rules(); got["rpc-anonymous-bind"] == 0 || got["dns-kms-lookup-climb"] == 0 {
 		t.Errorf("arrived: %v", got)
+	}
+
+	kinds := make(map[flow.Kind]int)
+	for _, r := range b.Read("flows") {
+		var x flow.Record
+		if err := ocsf.ParseRecord([]byte(r.Value), &x); err != nil {
+			t.Fatal(err)
+		}
+		if r.Key != x.Client.Addr.String() || r.Headers["kind"] != x.Kind.String() || r.Headers["sensor"] != "span-1" || x.Sensor != "span-1" {
+			t.Errorf("key %q, headers %v of a record of %v", r.Key, r.Headers, x.Client)
+		}
+		kinds[x.Kind]++
+	}
+	for _, k := range []flow.Kind{flow.Association, flow.KMSExchange, flow.SRVLookup} {
+		if kinds[k] == 0 {
+			t.Errorf("no flow record of a %v: %v", k, kinds)
+		}
+	}
+	stopped := 0
+	for _, r := range b.Read("health") {
+		var h health
+		if err := json.Unmarshal([]byte(r.Value), &h); err != nil {
+			t.Fatal(err)
+		}
+		if r.Key != "span-1" || h.Sensor != "span-1" || len(h.Interfaces) != 1 || h.Interfaces[0].Name != "eth1" || len(h.Spools) != 2 {
+			t.Errorf("key %q of %+v", r.Key, h)
+		}
+		if h.State == "stopped" {
+			stopped++
+			if h.Alerts == 0 || h.Interfaces[0].Received == 0 {
+				t.Errorf("at the end: %+v", h)
+			}
+		}
+	}
+	if stopped != 2 { // the broker was away when the second sensor stopped
+		t.Errorf("%d sensors said that they stopped", stopped)
 	}
 }
 

@@ -173,9 +173,10 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	now := time.Now
 	log := newLogger(t.err, now)
 	m := metrics.New(buildVersion(), infos())
-	m.Loaded(now())
+	began := now()
+	m.Loaded(began)
 	s := &sensor{
-		log: log, live: &l, metrics: m, manager: newManager(log), now: now, conf: conf,
+		log: log, live: &l, metrics: m, manager: newManager(log), now: now, conf: conf, started: began, loaded: began,
 		load:      func() (*config.Config, error) { return loadConfig(l.config) },
 		hosts:     newInventory(conf),
 		anomalies: make(map[metrics.Anomaly]uint64),
@@ -185,7 +186,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	}
 	defer s.out.close()
 	s.sink = liveSink(l.format.value, s.out, l.output == "-" && t.colour())
-	if s.broker, err = openBroker(c.Context(), conf, log); err != nil {
+	if s.broker, err = openBroker(c.Context(), conf, s.hosts, log); err != nil {
 		return err
 	}
 	defer s.broker.close()

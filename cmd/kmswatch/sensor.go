@@ -66,6 +66,10 @@ type sensor struct {
 	raised    uint64
 	snapshot  time.Time // of the last
 	status    time.Time // likewise, to the manager
+	started   time.Time
+	loaded    time.Time // the configuration in force
+	refused   bool      // the one that was read last
+	unwritten uint64    // alerts that could not be written
 	complaint time.Time // likewise, of writing
 	untold    int       // alerts that could not be written since
 
@@ -90,6 +94,7 @@ func (s *sensor) Handle(e decode.Event) {
 		s.anomalies[metrics.Anomaly{Protocol: e.Protocol, Name: e.Name}]++
 	}
 	s.eval.Handle(e)
+	s.broker.Handle(e)
 }
 
 // IP protocol numbers.
@@ -123,6 +128,7 @@ func (s *sensor) take(a *alerts.Alert) {
 		return
 	}
 	s.metrics.WriteError()
+	s.unwritten++
 	s.untold++
 	if errors.Is(err, syscall.EPIPE) {
 		err = fmt.Errorf("write alerts: %w", err)
@@ -198,6 +204,10 @@ func (s *sensor) close() {
 	s.engine.Close()
 	s.eval.Close()
 	st := s.engine.Stats()
+	if s.broker != nil && s.broker.health != nil {
+		now := s.now()
+		s.broker.tellHealth(now, s.health("stopped", s.look(decode.Moment{Time: now.UnixNano(), Stats: st}, now)))
+	}
 	total := s.src.Stats()
 	s.log.Info().Uint64("frames", st.Frames).Uint64("dropped", total.Dropped).Uint64("filtered", total.Filtered).
 		Uint64("flows", st.Flows).Uint64("calls", st.Calls).Uint64("kms_exchanges", st.Exchanges).
@@ -212,16 +222,34 @@ func (s *sensor) rest(m decode.Moment) {
 		return
 	}
 	s.snapshot = now
-	hosts, _ := s.hosts.Hosts()
-	snap := &metrics.Snapshot{
-		At: now, Interfaces: s.src.counts(), Engine: m, Alerts: s.eval.Stats(), Hosts: hosts, Anomalies: maps.Clone(s.anomalies),
-		Spool: s.broker.depth(),
-	}
+	snap := s.look(m, now)
 	s.metrics.Publish(snap)
 	if now.Sub(s.status) >= statusEvery {
 		s.status = now
 		s.manager.status(s.describe(snap))
 	}
+	if s.broker.healthDue(now) {
+		s.broker.tellHealth(now, s.health("watching", snap))
+	}
+}
+
+// look gives the state of the sensor.
+func (s *sensor) look(m decode.Moment, now time.Time) *metrics.Snapshot {
+	hosts, _ := s.hosts.Hosts()
+	return &metrics.Snapshot{
+		At: now, Interfaces: s.src.counts(), Engine: m, Alerts: s.eval.Stats(), Hosts: hosts, Anomalies: maps.Clone(s.anomalies),
+		Spools: s.broker.depths(),
+	}
+}
+
+// health tells how the sensor is, by its state at a moment.
+func (s *sensor) health(state string, snap *metrics.Snapshot) *health {
+	h := &health{
+		Sensor: s.broker.sensor, Version: buildVersion(), Started: s.started.UTC(), State: state, Mode: s.live.mode.value,
+		Unwritten: s.unwritten, Config: configHealth{File: s.live.config, Loaded: s.loaded.UTC(), Failed: s.refused},
+	}
+	h.fill(snap)
+	return h
 }
 
 // describe says how it goes, in a line.
@@ -288,12 +316,15 @@ func (s *sensor) reconfigure(r reloaded) {
 			ac.Inventory = s.hosts
 			if r.err = s.eval.Reconfigure(ac); r.err == nil {
 				s.hosts.Reconfigure(r.conf.Inventory)
+				s.broker.setZones(r.conf.Zones)
 			}
 		}
 		s.metrics.Reloaded(r.err == nil)
+		s.refused = r.err != nil
 		status := "the configuration has mistakes and was refused; that before is in force"
 		if r.err == nil {
-			s.metrics.Loaded(s.now())
+			s.loaded = s.now()
+			s.metrics.Loaded(s.loaded)
 			status = "the configuration was read anew"
 			s.log.Info().Str("config", s.live.config).Int("rules", len(s.eval.Rules())).Msg(status)
 		} else {

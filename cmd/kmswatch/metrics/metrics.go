@@ -31,7 +31,7 @@ type Snapshot struct {
 	Alerts     alerts.Stats
 	Hosts      int // observed
 	Anomalies  map[Anomaly]uint64
-	Spool      *spool.Depth // nil iff there is none
+	Spools     map[string]spool.Depth // by what is in them
 }
 
 // Interface is one that is watched.
@@ -170,9 +170,9 @@ var (
 	repeats    = desc("alert_repeats_total", "Findings that were folded into an alert that stood.")
 	excepted   = desc("alert_exceptions_total", "Findings that an exception let pass.")
 	outOfRoom  = desc("alerts_evicted_total", "Alerts that made room for others before their window ended.")
-	spooled    = desc("spool_alerts", "Alerts that the broker does not have yet.")
-	spoolBytes = desc("spool_bytes", "Bytes of the spool on disk.")
-	spoolAge   = desc("spool_oldest_seconds", "Age of the last alert of the oldest file of the spool.")
+	spooled    = desc("spool_records", "Records that the broker does not have yet, by what they are.", "of")
+	spoolBytes = desc("spool_bytes", "Bytes of a spool on disk.", "of")
+	spoolAge   = desc("spool_oldest_seconds", "Age of the last record of the oldest file of a spool.", "of")
 	hosts      = desc("hosts", "Hosts whose roles were observed.")
 	snapshotAt = desc("snapshot_timestamp_seconds", "Time of these numbers.")
 )
@@ -196,8 +196,8 @@ func (s snapshots) Collect(to chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, n uint64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
-	gauge := func(d *prometheus.Desc, v float64) {
-		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	for _, i := range l.Interfaces {
 		name := strings.ToValidUTF8(i.Name, "?") // a kernel takes any bytes for a name
@@ -232,10 +232,10 @@ func (s snapshots) Collect(to chan<- prometheus.Metric) {
 	count(repeats, l.Alerts.Repeats)
 	count(excepted, l.Alerts.Excepted)
 	count(outOfRoom, l.Alerts.Evicted)
-	if d := l.Spool; d != nil {
-		gauge(spooled, float64(d.Records))
-		gauge(spoolBytes, float64(d.Bytes))
-		gauge(spoolAge, d.Oldest.Seconds())
+	for of, d := range l.Spools {
+		gauge(spooled, float64(d.Records), of)
+		gauge(spoolBytes, float64(d.Bytes), of)
+		gauge(spoolAge, d.Oldest.Seconds(), of)
 	}
 	gauge(hosts, float64(l.Hosts))
 	gauge(snapshotAt, float64(l.At.UnixNano())/1e9)

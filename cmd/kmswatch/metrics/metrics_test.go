@@ -41,7 +41,7 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 		}},
 		Alerts:    alerts.Stats{Repeats: 8, Excepted: 11, Evicted: 12, Standing: 5},
 		Hosts:     13,
-		Spool:     &spool.Depth{Records: 21, Bytes: 22, Oldest: 1500 * time.Millisecond},
+		Spools:    map[string]spool.Depth{"alerts": {Records: 21, Bytes: 22, Oldest: 1500 * time.Millisecond}},
 		Anomalies: map[Anomaly]uint64{{decode.ProtoDCERPC, "short-fragment"}: 14},
 	})
 	m.Alert("kms-zone-climb", alerts.High, 30*time.Millisecond)
@@ -63,9 +63,9 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 		`kmswatch_frames_total{interface="eth1",verdict="truncated"} 1`,
 		`kmswatch_frames_total{interface="odd?",verdict="received"} 5`,
 		`kmswatch_bytes_total{interface="eth1"} 1000`,
-		`kmswatch_spool_alerts 21`,
-		`kmswatch_spool_bytes 22`,
-		`kmswatch_spool_oldest_seconds 1.5`,
+		`kmswatch_spool_records{of="alerts"} 21`,
+		`kmswatch_spool_bytes{of="alerts"} 22`,
+		`kmswatch_spool_oldest_seconds{of="alerts"} 1.5`,
 		`kmswatch_kernel_frames_total{interface="eth1",verdict="bulk"} 90`,
 		`kmswatch_kernel_bytes_total{interface="eth1",verdict="begins"} 1000`,
 		`kmswatch_frames_of_interest_total 7`,
