@@ -67,7 +67,7 @@ func TestSensorBlind(t *testing.T) {
 		"an interface that may go": {settings: alerts.Settings{Options: map[string]any{"gone": false}},
 			events: []decode.Event{failed(0, alerts.Failure{What: alerts.InterfaceGone, Where: "eth1", Cause: "is down"})}},
 		"what else fails is not of this rule": {events: []decode.Event{failed(0, alerts.Failure{What: alerts.OutputFull, Where: "x", Lost: 1e6})}},
-		"the clock set back": {events: []decode.Event{loss(100, decode.Loss{Dropped: 99}), loss(0, decode.Loss{Dropped: 99})}},
+		"the clock set back":                  {events: []decode.Event{loss(100, decode.Loss{Dropped: 99}), loss(0, decode.Loss{Dropped: 99})}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, evaluate(t, new(sensorBlind), settings("sensor-blind", tt.settings), tt.events...), tt.want...)
