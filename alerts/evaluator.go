@@ -98,7 +98,7 @@ type Stats struct {
 type Evaluator struct {
 	config  Config
 	rules   []active
-	by      [decode.Kinds][]*active
+	by      [kinds][]*active
 	context Context
 	table   table
 	pending *standing // raised, and being described
@@ -141,7 +141,7 @@ func New(c Config) (*Evaluator, error) {
 
 // use makes rules those that are asked.
 func (v *Evaluator) use(rules []active) {
-	v.rules, v.by = rules, [decode.Kinds][]*active{}
+	v.rules, v.by = rules, [kinds][]*active{}
 	for i := range v.rules {
 		for _, k := range v.rules[i].info.Kinds {
 			v.by[k] = append(v.by[k], &v.rules[i])

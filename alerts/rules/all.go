@@ -36,5 +36,6 @@ func All() []alerts.Rule {
 		newRPCExploit(),
 		rpcViolation{},
 		new(sensorBlind),
+		newSensorAlertsLost(),
 	}
 }

@@ -35,8 +35,9 @@ const captures = "../../decode/testdata/captures"
 
 // TestGoldenCases replays the cases of testdata/<rule>/*.txtar. The first lines
 // of a case say what it shows; its files are config.yaml, captures (names from
-// the pool, one a line, replayed as one run) and want.ndjson: the alerts of that
-// rule when they end, one a line. A case named quiet-* wants none.
+// the pool, one a line, replayed as one run), failures of the sensor that befall
+// it after them, if there are any (a JSON object a line), and want.ndjson: the
+// alerts of that rule when they end, one a line. A case named quiet-* wants none.
 //
 // Each case is replayed three ways: in whole batches; frame by frame, with each
 // frame's memory spoilt once it is given back; and with eight workers.
@@ -52,7 +53,11 @@ func TestGoldenCases(t *testing.T) {
 			for i := range paths {
 				paths[i] = filepath.Join(captures, paths[i])
 			}
-			raised := replayed(t, conf, rule, 1, plain, paths...)
+			broken := g.failures(t)
+			replayed := func(workers int, way func(capture.Source) capture.Source) []*alerts.Alert {
+				return replayedTo(t, conf, rule, workers, way, broken, paths...)
+			}
+			raised := replayed(1, plain)
 			definitions := ocsftest.New()
 			for _, a := range raised {
 				for _, wrong := range definitions.Check(ocsf.Encoder{Version: "1.0"}.AppendJSON(nil, a)) {
@@ -61,8 +66,8 @@ func TestGoldenCases(t *testing.T) {
 			}
 			got := lines(raised)
 			for how, again := range map[string]string{
-				"frame by frame":     lines(replayed(t, conf, rule, 1, spoilt, paths...)),
-				"with eight workers": lines(replayed(t, conf, rule, 8, plain, paths...)),
+				"frame by frame":     lines(replayed(1, spoilt)),
+				"with eight workers": lines(replayed(8, plain)),
 			} {
 				if d := cmp.Diff(got, again); d != "" {
 					t.Errorf("%s it gives other alerts:\n%s", how, d)
@@ -245,6 +250,32 @@ func (g golden) file(t *testing.T, name string) string {
 	return string(f.Data)
 }
 
+// failures gives those of the case.
+func (g golden) failures(t *testing.T) (all []*alerts.Failure) {
+	t.Helper()
+	f := g.find("failures")
+	if f == nil {
+		return nil
+	}
+	for line := range bytes.Lines(f.Data) {
+		var what struct {
+			What, Where, Cause string
+			Lost               uint64
+		}
+		if err := json.Unmarshal(line, &what); err != nil {
+			t.Fatalf("%s: failures: %v", g.path, err)
+		}
+		e := &alerts.Failure{Where: what.Where, Lost: what.Lost, Cause: what.Cause}
+		for e.What.String() != what.What {
+			if e.What++; e.What.String() == "unknown" {
+				t.Fatalf("%s: failures: nothing fails as %s", g.path, what.What)
+			}
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
 // compare holds what came against a file of the case, which -update rewrites
 // if they differ.
 func (g golden) compare(t *testing.T, name, got string) {
@@ -289,6 +320,12 @@ func spoilt(s capture.Source) capture.Source { return capturetest.Poison(capture
 // a name, of all. All rules are on.
 func replayed(t *testing.T, c *config.Config, rule string, workers int, way func(capture.Source) capture.Source, paths ...string) []*alerts.Alert {
 	t.Helper()
+	return replayedTo(t, c, rule, workers, way, nil, paths...)
+}
+
+// replayedTo is replayed for captures after which the sensor fails.
+func replayedTo(t *testing.T, c *config.Config, rule string, workers int, way func(capture.Source) capture.Source, broken []*alerts.Failure, paths ...string) []*alerts.Alert {
+	t.Helper()
 	src, err := pcapfile.Open(paths, pcapfile.Options{Report: func(p *pcapfile.Problem) {
 		if p.Failed {
 			t.Error(p)
@@ -298,11 +335,11 @@ func replayed(t *testing.T, c *config.Config, rule string, workers int, way func
 		t.Fatal(err)
 	}
 	defer src.Close()
-	return evaluated(t, c, rule, workers, way(src), func(i int32) string { return filepath.Base(src.File(int(i))) })
+	return evaluated(t, c, rule, workers, way(src), func(i int32) string { return filepath.Base(src.File(int(i))) }, broken...)
 }
 
 // evaluated is replayed for frames of any source; file names a frame's capture.
-func evaluated(t *testing.T, c *config.Config, rule string, workers int, from capture.Source, file func(int32) string) []*alerts.Alert {
+func evaluated(t *testing.T, c *config.Config, rule string, workers int, from capture.Source, file func(int32) string, broken ...*alerts.Failure) []*alerts.Alert {
 	t.Helper()
 	// As cmd/kmswatch wires it.
 	settings := maps.Clone(c.Rules)
@@ -349,6 +386,12 @@ func evaluated(t *testing.T, c *config.Config, rule string, workers int, from ca
 	if n := from.Stats().Dropped; n > 0 {
 		e.Lost(n)
 	}
+	e.Between(func(m decode.Moment) {
+		for _, f := range broken {
+			f.Head().Time = m.Time
+			v.Handle(f)
+		}
+	})
 	e.Close()
 	v.Close()
 	return got

@@ -8,6 +8,11 @@ import (
 	"kmswatch/decode"
 )
 
+// failed makes a Failure so many seconds after testStart.
+func failed(second int, f alerts.Failure) decode.Event {
+	return with(decode.Head{Time: testStart + int64(second)*int64(time.Second)}, &f)
+}
+
 // loss makes a Loss so many seconds after testStart.
 func loss(second int, l decode.Loss) decode.Event {
 	h := decode.Head{At: decode.Position{Frame: uint64(second + 2)}, Time: testStart + int64(second)*int64(time.Second)}
@@ -51,7 +56,18 @@ func TestSensorBlind(t *testing.T) {
 				{summary: "The snap length cut 1 frame of interest within 1 hour"},
 				{summary: "The sensor forgot 200 flows within 1 hour to make room for others"},
 			}},
-		"the clock set back": {events: []decode.Event{loss(100, decode.Loss{Dropped: 99}), loss(0, decode.Loss{Dropped: 99})}},
+		"an interface that goes, and goes again": {events: []decode.Event{
+			failed(0, alerts.Failure{What: alerts.InterfaceGone, Where: "eth1", Cause: "is down"}),
+			failed(9, alerts.Failure{What: alerts.InterfaceGone, Where: "eth1", Cause: "is gone"}),
+			failed(9, alerts.Failure{What: alerts.InterfaceGone, Where: "eth2", Cause: "is gone"}),
+		}, want: []want{
+			{severity: alerts.High, count: 2, summary: "The sensor sees nothing of the interface eth1: is down", facts: map[string]any{"interface": "eth1", "cause": "is down"}},
+			{severity: alerts.High, count: 1, summary: "The sensor sees nothing of the interface eth2: is gone"},
+		}},
+		"an interface that may go": {settings: alerts.Settings{Options: map[string]any{"gone": false}},
+			events: []decode.Event{failed(0, alerts.Failure{What: alerts.InterfaceGone, Where: "eth1", Cause: "is down"})}},
+		"what else fails is not of this rule": {events: []decode.Event{failed(0, alerts.Failure{What: alerts.OutputFull, Where: "x", Lost: 1e6})}},
+		"the clock set back":                  {events: []decode.Event{loss(100, decode.Loss{Dropped: 99}), loss(0, decode.Loss{Dropped: 99})}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check(t, evaluate(t, new(sensorBlind), settings("sensor-blind", tt.settings), tt.events...), tt.want...)

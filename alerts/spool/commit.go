@@ -84,11 +84,16 @@ func (s *Spool) gather() {
 	}
 }
 
-// commit writes what is pending and syncs it. What fails stays under way.
-func (s *Spool) commit() error {
+// commit writes what is pending and syncs it. What fails stays under way, and is
+// read from there meanwhile; once all of it was, the state is what is tried.
+func (s *Spool) commit() (err error) {
+	failing, wrote := s.unwritable, false // which changes here alone
 	s.mu.Lock()
-	upTo := s.seq
+	s.gathered = s.seq
 	for _, l := range s.logs {
+		if failing {
+			s.forget(l)
+		}
 		if len(l.pending) > 0 && len(l.writes) == 0 {
 			l.pending, l.writes = l.writes, l.pending
 		} else {
@@ -101,27 +106,54 @@ func (s *Spool) commit() error {
 		if len(l.writes) == 0 {
 			continue
 		}
-		err := s.write(l)
-		if errors.Is(err, errSync) {
-			// What the file has is not known: all of it goes to another.
+		err = s.write(l)
+		if errors.Is(err, errSync) || errors.Is(err, errGone) {
+			// What the file has is not known, or nobody will find it: all of it goes
+			// to another.
 			l.endSegment()
 			err = s.write(l)
 		}
 		if err != nil {
 			s.undo(l)
-			return err
+			break
 		}
+		wrote = true
+	}
+	if failing && !wrote && err == nil {
+		err = s.tidy()
 	}
 	s.mu.Lock()
-	s.synced = upTo
+	if err == nil {
+		s.synced = s.gathered
+	}
+	s.unwritable = err != nil
 	s.mu.Unlock()
 	s.signal(s.come)
-	return nil
+	return err
 }
 
-// errSync is in the error of a write that reached the file and perhaps not the
-// disk.
-var errSync = errors.New("sync")
+// forget leaves out of what is under way the records that were read from there
+// and acknowledged.
+func (s *Spool) forget(l *level) {
+	for len(l.writes) > 0 {
+		n := frameLen(l.writes)
+		var f frame
+		if f.read(l.writes[:n]); f.seq > s.acked {
+			return
+		}
+		l.writes = l.writes[n:]
+		l.at = max(l.at-n, 0)
+		s.waiting -= n
+	}
+}
+
+var (
+	// errSync is in the error of a write that reached the file and perhaps not the
+	// disk.
+	errSync = errors.New("sync")
+	// errGone is in the error of a write to a file that has no name any more.
+	errGone = errors.New("it was removed, or the folder was")
+)
 
 // undo takes back what a failed write left of a segment, so that it does not keep
 // the room that others need, and ends it.
@@ -162,6 +194,9 @@ func (s *Spool) write(l *level) error {
 	if err := l.file.Sync(); err != nil {
 		return fmt.Errorf("%w: %w", errSync, err)
 	}
+	if err := s.present(l); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for b := l.writes; len(b) > 0; {
@@ -177,11 +212,33 @@ func (s *Spool) write(l *level) error {
 	l.synced = l.active.tail
 	l.active.size += int64(len(l.writes))
 	s.waiting -= len(l.writes)
-	l.writes = l.writes[:0]
+	l.writes, l.at = l.writes[:0], 0
 	if cap(l.writes) > 4*enough {
 		l.writes = nil
 	}
 	return nil
+}
+
+// present tells whether the file that is written to is the one that its name
+// stands for: another, or none, is not there after a restart.
+func (s *Spool) present(l *level) error {
+	written, err := l.file.Stat()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errSync, err)
+	}
+	named, err := os.Stat(l.active.path)
+	if err == nil && os.SameFile(written, named) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errSync, err)
+	}
+	s.mu.Lock()
+	l.active.gone = true
+	s.mu.Unlock()
+	err = fmt.Errorf("%s: %w", l.active.path, errGone)
+	s.o.Report(Trouble{What: Damaged, Path: l.active.path, Err: err})
+	return err
 }
 
 // newSegment begins a segment. Its name is on disk when it returns.
@@ -194,6 +251,11 @@ func (s *Spool) newSegment(l *level) error {
 	number := l.number + 1
 	path := filepath.Join(s.o.Dir, segmentName(n, number))
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = s.remake(); err == nil {
+			f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		}
+	}
 	if os.IsExist(err) {
 		// It was begun when the disk failed, and nothing of it was synced.
 		f, err = os.OpenFile(path, os.O_TRUNC|os.O_WRONLY, 0o600)
@@ -209,6 +271,20 @@ func (s *Spool) newSegment(l *level) error {
 	s.mu.Lock()
 	l.segments = append(l.segments, l.active)
 	s.mu.Unlock()
+	return nil
+}
+
+// remake makes the folder anew, which is gone, and with it who had it locked.
+func (s *Spool) remake() error {
+	if err := os.MkdirAll(s.o.Dir, 0o700); err != nil {
+		return err
+	}
+	lock, err := lockFile(filepath.Join(s.o.Dir, lockName))
+	if err != nil {
+		return err
+	}
+	s.lock.Close()
+	s.lock = lock
 	return nil
 }
 
@@ -246,13 +322,13 @@ func (s *Spool) tidy() error {
 }
 
 // bound gives up the oldest of the lowest level until the bound on bytes holds,
-// and what is too old.
+// what is too old, and what cannot be read.
 func (s *Spool) bound() {
 	s.reading.Lock()
 	var troubles []Trouble
 	var gone []*segment
 	s.mu.Lock()
-	over := func(n int, seg *segment) {
+	over := func(n int, seg *segment, what What, why error) {
 		l := s.logs[n]
 		if l.active == seg {
 			l.endSegment()
@@ -261,15 +337,15 @@ func (s *Spool) bound() {
 		if len(s.batch) > 0 {
 			given = s.readers[n].given
 		}
-		if lost := l.drop(seg, given); lost > 0 {
-			troubles = append(troubles, Trouble{What: Dropped, Level: n, Records: lost, Path: seg.path})
+		if lost := l.drop(seg, given); lost > 0 || why != nil {
+			troubles = append(troubles, Trouble{What: what, Level: n, Records: lost, Path: seg.path, Err: why})
 		}
 		s.readers[n].leave(seg)
 		gone = append(gone, seg)
 	}
 	for n := 0; n < len(s.logs) && s.bytes() > s.o.Max; {
 		if l := s.logs[n]; len(l.segments) > 0 {
-			over(n, l.segments[0])
+			over(n, l.segments[0], Dropped, nil)
 		} else {
 			n++
 		}
@@ -278,8 +354,16 @@ func (s *Spool) bound() {
 		before := s.o.Now().Add(-s.o.Age).UnixNano()
 		for n, l := range s.logs {
 			for len(l.segments) > 0 && l.segments[0].newest != 0 && l.segments[0].newest < before {
-				over(n, l.segments[0])
+				over(n, l.segments[0], Dropped, nil)
 			}
+		}
+	}
+	for n, l := range s.logs {
+		// What was read before it is acknowledged first, or it would be lost too.
+		i := slices.IndexFunc(l.segments, func(x *segment) bool { return x.broken != nil })
+		if i >= 0 && len(s.batch) == 0 {
+			l.segments[i].damaged = true
+			over(n, l.segments[i], Damaged, l.segments[i].broken)
 		}
 	}
 	s.mu.Unlock()
@@ -287,7 +371,7 @@ func (s *Spool) bound() {
 		_ = s.writeState() // at worst these are told to be lost again
 	}
 	for _, seg := range gone {
-		_ = os.Remove(seg.path) // at worst it is given again
+		_ = seg.remove() // at worst it is given again
 	}
 	s.reading.Unlock()
 	for _, t := range troubles {
@@ -295,10 +379,10 @@ func (s *Spool) bound() {
 	}
 }
 
-// drop takes the first segment out of the log and gives how many of its records
-// were neither acknowledged nor given.
+// drop takes a segment out of the log and gives how many of its records were
+// neither acknowledged nor given.
 func (l *level) drop(seg *segment, given uint64) (lost uint64) {
-	l.segments = l.segments[1:]
+	l.segments = slices.DeleteFunc(l.segments, func(x *segment) bool { return x == seg })
 	if from := max(l.acked, given, seg.first-1); seg.tail > from {
 		lost = seg.tail - from
 	}

@@ -24,4 +24,10 @@
 // A frame that does not hold is passed over to the next that does, and the file
 // is set aside under another name once it has been read. The end of the newest
 // segment that was being written when the machine stopped is cut off.
+//
+// A spool outlives its disk. While nothing can be written, what is appended is
+// read from memory, and what is not acknowledged by the time it can be is written
+// then. A folder that was removed is made anew; a file that is gone, or cannot be
+// read for long, is given up, set aside if it is there, and its records are told
+// to be lost.
 package spool

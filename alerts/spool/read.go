@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 )
 
 // Record is a record as it is read.
@@ -31,12 +32,16 @@ type reader struct {
 	head   frame  // the next record, whose data is kept
 	has    bool   // there is one
 	kept   []byte
-	given  uint64 // nth of the last record of the batch
+	given  uint64    // nth of the last record of the batch
+	ill    *segment  // that could not be read last; nil: none
+	since  time.Time // that it could not be
 }
 
 // Next gives the oldest records that are not acknowledged, in the order of
 // appending: the same ones until Ack. It waits for the first. What it gives is
-// on disk. The error is that of ctx, os.ErrClosed, or the disk's.
+// on disk, or in memory while the disk takes nothing. The error is that of ctx,
+// os.ErrClosed, or the disk's: then some records cannot be read, for now; if that
+// lasts they are given up.
 func (s *Spool) Next(ctx context.Context) ([]Record, error) {
 	for {
 		select {
@@ -69,6 +74,9 @@ func (s *Spool) next() ([]Record, []Trouble, error) {
 	}
 	s.mu.Lock()
 	limit := s.synced
+	if s.unwritable {
+		limit = s.gathered
+	}
 	s.mu.Unlock()
 	s.arena = s.arena[:0]
 	var troubles []Trouble
@@ -133,7 +141,7 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 		i := slices.IndexFunc(l.segments, func(x *segment) bool { return x.number >= from })
 		if i < 0 {
 			s.mu.Unlock()
-			return lost, nil
+			return lost + s.loadWaiting(n, limit), nil
 		}
 		seg, size, newest := l.segments[i], l.segments[i].size, i == len(l.segments)-1
 		acked := s.acked
@@ -141,6 +149,7 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 		s.mu.Unlock()
 		if seg != r.seg {
 			if err := s.openSegment(n, seg, size); err != nil {
+				s.suspect(r, seg, err)
 				return lost, err
 			}
 			continue
@@ -150,7 +159,7 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 		var f frame
 		switch err := r.cursor.next(&f); {
 		case err == io.EOF && newest:
-			return lost, nil
+			return lost + s.loadWaiting(n, limit), nil
 		case err == io.EOF:
 			if r.cursor.at < size {
 				seg.damaged = true
@@ -158,8 +167,10 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 			from = seg.number + 1
 			continue
 		case err != nil:
+			s.suspect(r, seg, err)
 			return lost, err
 		}
+		r.ill = nil
 		if r.cursor.skipped != skipped {
 			seg.damaged = true
 		}
@@ -171,13 +182,57 @@ func (s *Spool) load(n int, limit uint64) (lost uint64, err error) {
 			r.cursor.at -= int64(headerLen + len(f.data))
 			return lost, nil
 		}
-		if f.nth > r.nth+1 {
-			lost += f.nth - r.nth - 1
-		}
-		r.kept = append(r.kept[:0], f.data...)
-		r.head, r.has, r.nth = frame{f.seq, f.nth, f.time, r.kept}, true, f.nth
+		lost += r.keep(&f)
 	}
 	return lost, nil
+}
+
+// keep makes a record the head, and tells how many before it are missing.
+func (r *reader) keep(f *frame) (lost uint64) {
+	if f.nth > r.nth+1 {
+		lost = f.nth - r.nth - 1
+	}
+	r.kept = append(r.kept[:0], f.data...)
+	r.head, r.has, r.nth = frame{f.seq, f.nth, f.time, r.kept}, true, f.nth
+	return lost
+}
+
+// loadWaiting is load where the disk has no more, and takes none.
+func (s *Spool) loadWaiting(n int, limit uint64) (lost uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, r := s.logs[n], &s.readers[n]
+	if !s.unwritable {
+		return 0
+	}
+	for l.at < len(l.writes) {
+		b := l.writes[l.at:]
+		size := frameLen(b)
+		var f frame
+		if f.read(b[:size]); f.seq > limit {
+			break
+		}
+		l.at += size
+		if f.seq > s.acked && f.nth > r.nth {
+			return r.keep(&f)
+		}
+	}
+	return 0
+}
+
+// suspect gives up a segment that could not be read for long.
+func (s *Spool) suspect(r *reader, seg *segment, err error) {
+	now := s.o.Now()
+	if r.ill != seg {
+		r.ill, r.since = seg, now
+	}
+	if now.Sub(r.since) < s.o.Patience {
+		return
+	}
+	s.mu.Lock()
+	seg.broken = err
+	s.mu.Unlock()
+	s.signal(s.work)
 }
 
 // openSegment begins to read a segment. One that is gone is left out: that its
@@ -190,7 +245,7 @@ func (s *Spool) openSegment(n int, seg *segment, size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.logs[n]
-	if len(l.segments) < 2 || seg == l.segments[len(l.segments)-1] {
+	if !seg.gone && seg == l.segments[len(l.segments)-1] {
 		return err // it is being written
 	}
 	l.segments = slices.DeleteFunc(l.segments, func(x *segment) bool { return x == seg })

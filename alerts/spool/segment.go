@@ -85,6 +85,8 @@ type segment struct {
 	first   uint64 // nth of its first record, 0 likewise
 	tail    uint64 // nth of its last record, 0 likewise
 	damaged bool   // bytes of it were no frame
+	broken  error  // why it cannot be read, and is to be given up; else nil
+	gone    bool   // its name stands for nothing, or another file
 }
 
 func segmentName(level int, number uint64) string {

@@ -14,13 +14,14 @@ import (
 // Options of Open. Dir is needed; the zero value of another field is its
 // default.
 type Options struct {
-	Dir     string
-	Levels  int           // how many; 1
-	Segment int64         // bytes of a segment, about; 16 MiB
-	Max     int64         // bytes of all segments, about; 1 GiB
-	Age     time.Duration // after which a record is given up; 0 is never
-	Late    time.Duration // a record waits for others to be synced with; 5 ms
-	Waiting int           // bytes that may wait for the disk; 64 MiB
+	Dir      string
+	Levels   int           // how many; 1
+	Segment  int64         // bytes of a segment, about; 16 MiB
+	Max      int64         // bytes of all segments, about; 1 GiB
+	Age      time.Duration // after which a record is given up; 0 is never
+	Late     time.Duration // a record waits for others to be synced with; 5 ms
+	Waiting  int           // bytes that may wait for the disk; 64 MiB
+	Patience time.Duration // after which a file that cannot be read is set aside; 10 s
 
 	Now    func() time.Time // time.Now when nil
 	Report func(Trouble)    // is told what befell, from any goroutine; nil is nobody
@@ -41,6 +42,9 @@ func (o *Options) setDefaults() {
 	if o.Waiting <= 0 {
 		o.Waiting = 64 << 20
 	}
+	if o.Patience <= 0 {
+		o.Patience = 10 * time.Second
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -55,7 +59,7 @@ type Trouble struct {
 	Level   int    // of Dropped and Damaged
 	Records uint64 // that are lost, of Dropped and Damaged
 	Path    string // of the file, if it is one's
-	Err     error  // of Unwritable
+	Err     error  // of Unwritable; of Damaged iff it is a file that was removed or cannot be read
 }
 
 // What befell a spool.
@@ -64,9 +68,9 @@ type What uint8
 // Troubles.
 const (
 	Dropped    What = iota // records made room for others, or were too old
-	Damaged                // records were not read as they were written
-	Unwritable             // the disk takes nothing; what comes waits in memory
-	Writable               // it takes again, and all that waited
+	Damaged                // records, or a file, were not read as they were written
+	Unwritable             // the disk takes nothing; what comes waits in memory, and is read from there
+	Writable               // it takes again, and all that waits
 )
 
 func (w What) String() string {
@@ -90,13 +94,15 @@ type Spool struct {
 	stop chan struct{}
 	done chan struct{}
 
-	mu      sync.Mutex
-	logs    []*level
-	seq     uint64 // of the last record appended
-	synced  uint64 // records up to here are on disk
-	acked   uint64
-	waiting int // bytes appended and not synced
-	closed  bool
+	mu         sync.Mutex
+	logs       []*level
+	seq        uint64 // of the last record appended
+	synced     uint64 // records up to here are on disk
+	gathered   uint64 // records up to here are on disk or under way
+	acked      uint64
+	waiting    int  // bytes appended and not synced
+	unwritable bool // the disk took nothing when it was tried last
+	closed     bool
 
 	reading sync.Mutex // taken before mu
 	readers []reader
@@ -111,12 +117,13 @@ type level struct {
 	synced   uint64     // nth of the last record on disk
 	acked    uint64     // nth of the last record acknowledged
 	pending  []byte     // frames that wait
+	writes   []byte     // frames under way; changed by the goroutine that commits alone
+	at       int        // in writes, how far they were read
 
 	// Of the goroutine that commits.
 	number uint64   // of the newest segment
 	file   *os.File // to which it is written; nil: none
 	active *segment // likewise
-	writes []byte   // frames under way
 }
 
 // Open opens the spool of a folder, which it makes if it is not there, and looks
@@ -127,7 +134,7 @@ func Open(o Options) (*Spool, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	lock, err := lockFile(filepath.Join(o.Dir, "lock"))
+	lock, err := lockFile(filepath.Join(o.Dir, lockName))
 	if err != nil {
 		return nil, fmt.Errorf("spool %s: %w", o.Dir, err)
 	}
@@ -237,16 +244,17 @@ func (s *Spool) Synced() uint64 {
 
 // Depth is what a spool holds.
 type Depth struct {
-	Records uint64        // not yet acknowledged
-	Bytes   int64         // on disk
-	Oldest  time.Duration // since the last record of the oldest segment; 0 with none
+	Unwritable bool          // the disk takes nothing: what came since is in memory alone
+	Records    uint64        // not yet acknowledged
+	Bytes      int64         // on disk
+	Oldest     time.Duration // since the last record of the oldest segment; 0 with none
 }
 
 // Depth tells what is held.
 func (s *Spool) Depth() Depth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := Depth{Bytes: s.bytes()}
+	d := Depth{Bytes: s.bytes(), Unwritable: s.unwritable}
 	now := s.o.Now().UnixNano()
 	for _, l := range s.logs {
 		d.Records += l.nth - l.acked
@@ -286,12 +294,15 @@ func (s *Spool) Close() error {
 	s.reading.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := s.seq - s.synced; n > 0 {
+	if n := s.seq - max(s.synced, s.acked); n > 0 {
 		err = fmt.Errorf("spool %s: %d records could not be written and are lost", s.o.Dir, n)
 	}
 	s.lock.Close()
 	return err
 }
+
+// lockName is the file that says whose the folder is.
+const lockName = "lock"
 
 // stateName is the file that remembers how far the reader is and how much there
 // was. It is not synced: at worst records are given again. No segment is removed

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -369,27 +370,275 @@ func TestASegmentThatGoes(t *testing.T) {
 	}
 }
 
-// TestADiskThatFails takes the folder away and gives it back.
+// TestADiskThatFails puts a file in the place of the folder and gives that back:
+// what comes meanwhile is read from memory, and what was not read by then is
+// written.
 func TestADiskThatFails(t *testing.T) {
 	var x troubles
 	dir := filepath.Join(t.TempDir(), "spool")
-	s := open(t, Options{Dir: dir, Segment: 1, Report: x.report}) // each commit begins a segment
+	o := Options{Dir: dir, Levels: 2, Segment: 1, Report: x.report} // each commit begins a segment
+	s := open(t, o)
 	put(t, s, 0, "before")
 	settle(t, s)
-	if err := os.Rename(dir, dir+".gone"); err != nil {
-		t.Fatal(err)
+	same(t, take(t, s), []string{"before"})
+	breakFolder(t, dir)
+	put(t, s, 0, "meanwhile")
+	put(t, s, 1, "and")
+	put(t, s, 0, "then")
+	x.wait(1)
+	if d := s.Depth(); s.Synced() != 1 || !d.Unwritable || d.Records != 3 {
+		t.Errorf("record %d is synced; %+v", s.Synced(), d)
 	}
+	for range 2 { // the same, until they are acknowledged
+		if batch, err := s.Next(t.Context()); err != nil || len(batch) != 3 || string(batch[0].Data) != "meanwhile" || string(batch[2].Data) != "then" {
+			t.Fatalf("%v, %v", batch, err)
+		}
+	}
+	s.Ack()
+	if d := s.Depth(); d.Records != 0 {
+		t.Errorf("%+v", d)
+	}
+	put(t, s, 0, "late")
+	mendFolder(t, dir)
+	settle(t, s)
+	if told := x.wait(2); len(told) != 2 || told[0].What != Unwritable || told[0].Err == nil || told[1].What != Writable {
+		t.Errorf("told %+v", told)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	s = open(t, o)
+	same(t, take(t, s), []string{"late"})
+	if n := x.lost(Damaged); n != 0 {
+		t.Errorf("%d were told to be lost", n)
+	}
+}
+
+// TestADiskThatIsMendedHasWhatWaited: also once it was read, as long as nobody
+// has acknowledged it.
+func TestADiskThatIsMendedHasWhatWaited(t *testing.T) {
+	var x troubles
+	dir := filepath.Join(t.TempDir(), "spool")
+	o := Options{Dir: dir, Segment: 1, Report: x.report}
+	s := open(t, o)
+	put(t, s, 0, "before")
+	settle(t, s)
+	breakFolder(t, dir)
 	put(t, s, 0, "meanwhile")
 	x.wait(1)
-	if s.Synced() != 1 {
-		t.Errorf("record %d is synced", s.Synced())
+	mendFolder(t, dir)
+	settle(t, s)
+	batch, err := s.Next(t.Context())
+	if err != nil || len(batch) != 2 {
+		t.Fatalf("%v, %v", batch, err)
 	}
-	if err := os.Rename(dir+".gone", dir); err != nil {
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	s = open(t, o)
+	same(t, take(t, s), []string{"before", "meanwhile"})
+}
+
+// TestADiskThatIsDeadIsAskedAgainThoughAllWasRead: that it takes again is told.
+func TestADiskThatIsDeadIsAskedAgainThoughAllWasRead(t *testing.T) {
+	var x troubles
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := open(t, Options{Dir: dir, Segment: 1, Report: x.report})
+	put(t, s, 0, "before")
+	same(t, take(t, s), []string{"before"})
+	breakFolder(t, dir)
+	put(t, s, 0, "meanwhile")
+	x.wait(1)
+	for len(take0(t, s)) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	mendFolder(t, dir)
+	if told := x.wait(2); len(told) != 2 || told[1].What != Writable {
+		t.Errorf("told %+v", told)
+	}
+}
+
+// TestMemoryIsFreeAgainOnceItWasRead: a disk that is dead loses nothing as long as
+// somebody takes what comes.
+func TestMemoryIsFreeAgainOnceItWasRead(t *testing.T) {
+	var x troubles
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := open(t, Options{Dir: dir, Segment: 1, Waiting: 1000, Report: x.report})
+	put(t, s, 0, "before")
+	same(t, take(t, s), []string{"before"})
+	breakFolder(t, dir)
+	next := 0
+	want := func() {
+		for _, text := range take0(t, s) {
+			if text != fmt.Sprint(next) {
+				t.Fatalf("%s comes where %d is due", text, next)
+			}
+			next++
+		}
+	}
+	const records = 200 // of 36 bytes and more
+	for i := range records {
+		for {
+			_, err := s.Append(0, fmt.Append(nil, i))
+			if err == nil {
+				break
+			}
+			if err != ErrFull {
+				t.Fatal(err)
+			}
+			want()
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for end := time.Now().Add(20 * time.Second); next < records && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		want()
+	}
+	if next != records {
+		t.Errorf("%d of %d came", next, records)
+	}
+}
+
+// take0 takes what there is and does not wait for more.
+func take0(t *testing.T, s *Spool) (got []string) {
+	t.Helper()
+	batch, troubles, err := s.next()
+	if err != nil || len(troubles) > 0 {
+		t.Fatal(err, troubles)
+	}
+	for _, r := range batch {
+		got = append(got, string(r.Data))
+	}
+	s.Ack()
+	return got
+}
+
+// breakFolder puts a file where the folder is, which mendFolder puts back.
+func breakFolder(t *testing.T, dir string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("left out: a folder of open files cannot be moved there")
+	}
+	if err := errors.Join(os.Rename(dir, dir+".gone"), os.WriteFile(dir, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	same(t, take(t, s), []string{"before", "meanwhile"})
-	if told := x.wait(2); len(told) != 2 || told[0].What != Unwritable || told[1].What != Writable {
-		t.Errorf("told %+v", told)
+}
+
+func mendFolder(t *testing.T, dir string) {
+	t.Helper()
+	if err := errors.Join(os.Remove(dir), os.Rename(dir+".gone", dir)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAFolderThatIsRemovedIsBegunAnew: what was in it and not read is told to be
+// lost, and nothing else is.
+func TestAFolderThatIsRemovedIsBegunAnew(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("left out: a folder of open files cannot be removed there")
+	}
+	for _, read := range []bool{true, false} {
+		var x troubles
+		dir := filepath.Join(t.TempDir(), "a", "spool")
+		s := open(t, Options{Dir: dir, Report: x.report})
+		put(t, s, 0, "first")
+		put(t, s, 0, "second")
+		settle(t, s)
+		if read {
+			same(t, take(t, s), []string{"first", "second"})
+		}
+		if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, 0, "then")
+		settle(t, s)
+		same(t, take(t, s), []string{"then"})
+		lost := uint64(2)
+		if read {
+			lost = 0
+		}
+		if told := x.wait(1); told[0].What != Damaged || !errors.Is(told[0].Err, errGone) || x.lost(Damaged) != lost {
+			t.Errorf("read %v: told %+v", read, told)
+		}
+		if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrInUse) {
+			t.Errorf("the new folder is free for others: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, stateName)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestASegmentThatCannotBeReadIsSetAside: after a while, with all that stands in
+// it and nothing else.
+func TestASegmentThatCannotBeReadIsSetAside(t *testing.T) {
+	var x troubles
+	var mu sync.Mutex
+	now := time.Unix(1_750_000_000, 0)
+	pass := func(d time.Duration) { mu.Lock(); defer mu.Unlock(); now = now.Add(d) }
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Levels: 2, Segment: 1, Report: x.report, Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now }})
+	for i := range 6 {
+		put(t, s, i%2, fmt.Sprint(i))
+		settle(t, s)
+	}
+	broken := filepath.Join(dir, segmentName(1, 2)) // of record 3
+	if err := errors.Join(os.Remove(broken), os.Mkdir(broken, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	batch, err := s.Next(t.Context()) // what is before it comes first
+	if err != nil || len(batch) != 2 {
+		t.Fatalf("%v, %v", batch, err)
+	}
+	s.Ack()
+	for range 3 {
+		if _, err := s.Next(t.Context()); err == nil {
+			t.Fatal("no error")
+		}
+		pass(4 * time.Second)
+	}
+	if told := x.wait(0); len(told) != 0 {
+		t.Fatalf("told %+v", told)
+	}
+	if _, err := s.Next(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	if told := x.wait(1); len(told) != 1 || told[0].What != Damaged || told[0].Records != 1 || told[0].Path != broken || told[0].Err == nil {
+		t.Fatalf("told %+v", told)
+	}
+	same(t, take(t, s), []string{"2", "4", "5"})
+	if _, err := os.Stat(broken + aside); err != nil {
+		t.Error(err)
+	}
+	if d := s.Depth(); d.Records != 0 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestTheNewestSegmentThatCannotBeReadIsSetAside: the one that is being written.
+func TestTheNewestSegmentThatCannotBeReadIsSetAside(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("left out: a file that is open cannot be removed there")
+	}
+	var x troubles
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, Report: x.report, Patience: time.Millisecond})
+	put(t, s, 0, "lost")
+	settle(t, s)
+	broken := filepath.Join(dir, segmentName(0, 1))
+	if err := errors.Join(os.Remove(broken), os.Mkdir(broken, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for len(x.wait(0)) == 0 {
+		_, _, _ = s.next() // an error, until it is set aside
+		time.Sleep(time.Millisecond)
+	}
+	put(t, s, 0, "then")
+	same(t, take(t, s), []string{"then"})
+	if n := x.lost(Damaged); n != 1 {
+		t.Errorf("told %+v", x.wait(0))
 	}
 }
 

@@ -127,7 +127,7 @@ func TestAReloadLosesNoFlow(t *testing.T) {
 		write(t, conf, zones+"rules: {kms-zone-climb: {severity: critical}}\nlimits: {flows: 100000}\n")
 		hup(t)
 		p.logs.wait(t, "what is not changed", has("need a restart"))
-		p.logs.wait(t, "reload", has("the configuration was read anew", `"rules":25`))
+		p.logs.wait(t, "reload", has("the configuration was read anew", `"rules":26`))
 		src.frames <- frames[4:]
 		a := p.alerts.wait(t, "alert", func(string) bool { return true })
 		if !has(`"uid":"kms-zone-climb"`, `"severity":"Critical"`, `"quality":[]`, `"count":1`, `{"frame":6},{"frame":7}`)(a.text) {
