@@ -65,7 +65,9 @@ type Exception struct {
 	Interfaces []dcerpc.UUID
 }
 
-func (x *Exception) matches(client, server *Party, i dcerpc.UUID) bool {
+// Matches says whether traffic is excepted; i is the zero UUID where there is no
+// interface.
+func (x *Exception) Matches(client, server *Party, i dcerpc.UUID) bool {
 	return (x.ClientZone == "" || x.ClientZone == client.Zone.Name) &&
 		(x.ServerZone == "" || x.ServerZone == server.Zone.Name) &&
 		(len(x.Clients) == 0 || within(x.Clients, client.Addr)) &&
@@ -250,7 +252,7 @@ func (a *active) option(name string) *option {
 
 func (a *active) excepts(c *Context, i dcerpc.UUID) bool {
 	for n := range a.exceptions {
-		if a.exceptions[n].matches(&c.Client, &c.Server, i) {
+		if a.exceptions[n].Matches(&c.Client, &c.Server, i) {
 			return true
 		}
 	}

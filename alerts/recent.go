@@ -36,6 +36,14 @@ func (r *Recent[K, V]) Get(k K) *V {
 	return &r.entries[i].value
 }
 
+// Peek gives the value of a key as Get does, and is no use.
+func (r *Recent[K, V]) Peek(k K) *V {
+	if i, ok := r.by[k]; ok {
+		return &r.entries[i].value
+	}
+	return nil
+}
+
 // Put gives the value of a key as Get does, a zero one if there was none.
 func (r *Recent[K, V]) Put(k K) (v *V, added bool) {
 	if v := r.Get(k); v != nil {

@@ -53,6 +53,9 @@ func TestRecentForgetsWhatWasUsedLongestAgo(t *testing.T) {
 				want = slices.Insert(want, 0, item{k, n})
 			}
 		}
+		if v := r.Peek(k); (v != nil) != (find(k) >= 0) || v != nil && *v != want[find(k)].v {
+			t.Fatalf("step %d: Peek(%d) = %v, want %v", n, k, v, want)
+		}
 		if k, v := r.Oldest(); (v == nil) != (len(want) == 0) || v != nil && want[len(want)-1] != (item{k, *v}) {
 			t.Fatalf("step %d: Oldest is %d, want the last of %v", n, k, want)
 		}

@@ -41,42 +41,42 @@ func (a *active) key(c *Context, f *Fold) key {
 // space is the name space of alert ids.
 var space = dcerpc.MustUUID("d3b07a52-70b6-5c0e-9f3e-6b6d73776174")
 
-// id gives the id of the alert of a window: a UUID of version 5 (RFC 9562 5.5)
-// of the rule's id, the parties, their zones, the interface, what else there is
-// and the window's beginning in nanoseconds, each behind its length in four
-// bytes, big-endian.
+// id gives the id of the alert of a window: its parts are the parties, their
+// zones, the interface and what else there is.
 func (k *key) id(window int64) string {
+	addr := func(a netip.Addr) string {
+		if !a.IsValid() {
+			return ""
+		}
+		return a.String()
+	}
+	name := func(z *zone.Zone) string {
+		if z == nil {
+			return ""
+		}
+		return z.Name
+	}
+	iface := ""
+	if k.iface != (dcerpc.UUID{}) {
+		iface = k.iface.String()
+	}
+	return ID(k.rule.info.ID, window, addr(k.client), addr(k.server), name(k.from), name(k.to), iface, k.what)
+}
+
+// ID gives the id of an alert: a UUID of version 5 (RFC 9562 5.5) of the rule's
+// id and the parts, each behind its length in four bytes, big-endian, and of the
+// beginning of the window, nanoseconds since the epoch.
+func ID(rule string, window int64, parts ...string) string {
 	b := make([]byte, 0, 256)
 	part := func(s string) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
 		b = append(b, s...)
 	}
-	addr := func(a netip.Addr) {
-		if !a.IsValid() {
-			part("")
-			return
-		}
-		part(a.String())
-	}
-	name := func(z *zone.Zone) {
-		if z == nil {
-			part("")
-			return
-		}
-		part(z.Name)
-	}
 	b = append(b, space[:]...)
-	part(k.rule.info.ID)
-	addr(k.client)
-	addr(k.server)
-	name(k.from)
-	name(k.to)
-	if k.iface == (dcerpc.UUID{}) {
-		part("")
-	} else {
-		part(k.iface.String())
+	part(rule)
+	for _, s := range parts {
+		part(s)
 	}
-	part(k.what)
 	b = binary.BigEndian.AppendUint64(b, uint64(window))
 	sum := sha1.Sum(b)
 	u := dcerpc.UUID(sum[:16])
