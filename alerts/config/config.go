@@ -31,6 +31,7 @@ type Config struct {
 	Sensor    string // name of this sensor in alerts
 	Live      Live   // of the sensor that runs
 	Kafka     Kafka  // where a running sensor sends its alerts
+	Correlate Correlate
 	Zones     *zone.Table
 	Inventory inventory.Config
 	Rules     map[string]alerts.Settings // by id; only those that the file names
@@ -111,6 +112,15 @@ type Topic struct {
 // DefaultHealthEvery is how often a sensor tells of its health.
 const DefaultHealthEvery = 30 * time.Second
 
+// Correlate is how the flow records of many sensors are joined. The zero value of
+// a field is its default.
+type Correlate struct {
+	Name  string // in its alerts
+	Group string // of consumers
+	State string // topic of what it remembers
+	Roles string // topic of what servers are
+}
+
 // TLS names files of PEM.
 type TLS struct {
 	CA        string // whom to trust; empty: whom the system trusts
@@ -153,13 +163,14 @@ type loader struct {
 
 func (l *loader) load(top *ast.MappingNode) {
 	// Exceptions and policy name zones: those are read first, wherever they stand.
-	var sensor, kafka, zones, inv, rules, policy, limits ast.Node
+	var sensor, kafka, correlate, zones, inv, rules, policy, limits ast.Node
 	keep := func(n *ast.Node) func(*token.Token, ast.Node) {
 		return func(_ *token.Token, v ast.Node) { *n = v }
 	}
 	l.mapping(top, "the configuration",
 		field{"sensor", keep(&sensor)},
 		field{"kafka", keep(&kafka)},
+		field{"correlate", keep(&correlate)},
 		field{"zones", keep(&zones)},
 		field{"inventory", keep(&inv)},
 		field{"rules", keep(&rules)},
@@ -169,6 +180,7 @@ func (l *loader) load(top *ast.MappingNode) {
 	if kafka != nil {
 		l.readKafka(kafka)
 	}
+	l.readCorrelate(correlate)
 	l.readZones(zones)
 	l.readInventory(inv)
 	l.readRules(rules)

@@ -83,6 +83,7 @@ func TestFullExample(t *testing.T) {
 			Flows:  Topic{Name: "kmswatch-flows", Partitions: 6, SpoolSize: 1 << 30},
 			Health: Topic{Name: "kmswatch-health", Partitions: 1}, HealthEvery: 30 * time.Second,
 		},
+		Correlate: Correlate{Name: "correlate", Group: "kmswatch-correlate", State: "kmswatch-flows-state", Roles: "kmswatch-flows-roles"},
 		Inventory: inventory.Config{
 			KMSHosts: []inventory.KMSHost{
 				{Name: "kms1", Addresses: addrs("10.0.0.5", "fd00::5"), Management: netip.MustParseAddr("10.9.0.5"),
@@ -218,12 +219,13 @@ func TestBroken(t *testing.T) {
 			"x.yaml:1:8: kafka: no spool; add spool: /var/lib/kmswatch/spool, a folder for what the broker does not have yet"},
 		{"flow records without a topic", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, flows: {partitions: 2}}\n", "x.yaml:1:51: flows: no topic; add topic: kmswatch-flows"},
 		{"flow records among the alerts", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, flows: {topic: t}}\n", "x.yaml:1:51: flows: topic t is taken; give it a topic of its own"},
+		{"a state among the flow records", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, flows: {topic: f}}\ncorrelate: {state: f}\n", "x.yaml:2:13: state: topic f is taken; give it a topic of its own"},
 		{"health too often", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, health: {topic: h, every: 1ms}}\n", "x.yaml:1:77: every: 1ms is not within 1s to 24h"},
 		{"a broker without a port", "kafka: {brokers: k, topic: t, spool: /s}\n", "x.yaml:1:18: brokers: k is no host and port; write kafka1.example:9092"},
 		{"a certificate without a key", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, tls: {cert: c.pem}}\n", "x.yaml:1:51: tls: cert and key go together; name both, or none"},
 		{"credentials without a password", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, sasl: {mechanism: PLAIN, user: u}}\n",
 			"x.yaml:1:51: sasl: mechanism, user and password_file are needed; a password stands in a file of its own"},
-		{"an unknown key like none", "colour: red\n", "x.yaml:1:1: the configuration: unknown key colour; known are sensor, kafka, zones, inventory, rules, policy, limits"},
+		{"an unknown key like none", "colour: red\n", "x.yaml:1:1: the configuration: unknown key colour; known are sensor, kafka, correlate, zones, inventory, rules, policy, limits"},
 		{"an unknown key of a zone in {}", "zones:\n  - {name: a, trust: 1, networks: [10.0.0.0/8], color: red}\n", "x.yaml:2:49: zone: unknown key color; known are name, trust, networks"},
 		{"an unknown key of a rule", "rules:\n  kms-refused:\n    refusal: 3\n", "x.yaml:3:5: rule kms-refused: unknown key refusal; did you mean refusals?"},
 		{"an option of another rule", "rules:\n  kms-zone-climb: {refusals: 3}\n", "x.yaml:2:20: rule kms-zone-climb: unknown key refusals; known are enabled, severity, window, except"},

@@ -93,6 +93,22 @@ func (l *loader) topic(key *token.Token, what, name string, taken ...string) {
 	}
 }
 
+func (l *loader) readCorrelate(n ast.Node) {
+	c, k := &l.config.Correlate, &l.config.Kafka
+	name := func(key string, to *string) field {
+		return field{key, func(at *token.Token, v ast.Node) { *to, _ = l.text(v, key) }}
+	}
+	topic := func(key string, to *string, other *string) field {
+		return field{key, func(at *token.Token, v ast.Node) {
+			*to, _ = l.text(v, key)
+			if *to != "" {
+				l.topic(at, key, *to, k.Topic, k.Flows.Name, k.Health.Name, *other)
+			}
+		}}
+	}
+	l.mapping(n, "correlate", name("name", &c.Name), name("group", &c.Group), topic("state", &c.State, &c.Roles), topic("roles", &c.Roles, &c.State))
+}
+
 // isEndpoint tells a host and a port.
 func isEndpoint(s string) bool {
 	host, port, err := net.SplitHostPort(s)

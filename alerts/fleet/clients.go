@@ -107,6 +107,11 @@ func (p *Clients) Load(e Entry, end int64) error {
 	if c.Next > end {
 		c.Next = 0
 	}
+	if was := p.by.Peek(a); was != nil && was.Next > c.Next {
+		// Who had the partition before wrote it late: what is newer takes its place.
+		p.changed[a] = struct{}{}
+		return nil
+	}
 	p.clock = max(p.clock, c.Last)
 	v, _ := p.by.Put(a)
 	*v = c

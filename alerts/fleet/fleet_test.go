@@ -294,6 +294,34 @@ func TestClientsAreForgottenWhenNoRuleLooksBackSoFar(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrittenLateIsMended has state of a member that lost its partition
+// behind that of the one which has it.
+func TestWhatIsWrittenLateIsMended(t *testing.T) {
+	f, _ := New(Config{Out: func(*alerts.Alert) {}})
+	p := NewClients(f, 0)
+	p.Handle(0, record(flow.KMSExchange, "a", 1, 5, 0))
+	old := p.Changed()[0]
+	p.Handle(1, record(flow.KMSExchange, "a", 1, 6, 0))
+	newer := p.Changed()[0]
+	again := NewClients(f, 0)
+	for _, e := range []Entry{old, newer, old} {
+		if err := again.Load(e, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if changed := again.Changed(); len(changed) != 1 || !bytes.Equal(changed[0].Value, newer.Value) {
+		t.Errorf("it is written as %q, want %q", changed, newer.Value)
+	}
+	elsewhere := NewClients(f, 0) // the records are gone: their offsets begin anew
+	if err := elsewhere.Load(newer, 1); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere.Handle(0, record(flow.KMSExchange, "a", 1, 7, 0))
+	if changed := elsewhere.Changed(); len(changed) != 1 || !bytes.Contains(changed[0].Value, []byte("10.0.0.7")) {
+		t.Errorf("a record of a new topic is passed over: %q", changed)
+	}
+}
+
 func FuzzState(f *testing.F) {
 	fleet, _ := New(Config{Out: func(*alerts.Alert) {}})
 	p := NewClients(fleet, 0)

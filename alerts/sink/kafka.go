@@ -52,6 +52,7 @@ type Kafka struct {
 	writer writer
 	failed string // what was reported
 	ports  []uint16
+	config []kafka.ConfigEntry // of a topic that is made
 }
 
 // writer is what Kafka needs of kafka.Writer.
@@ -129,6 +130,7 @@ func (k *Kafka) Check(ctx context.Context) error {
 			Topic:             k.o.Topic,
 			NumPartitions:     max(k.o.Partitions, 1),
 			ReplicationFactor: max(k.o.Replication, 1),
+			ConfigEntries:     k.config,
 		}}})
 		if err == nil {
 			err = r.Errors[k.o.Topic]

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmswatch/alerts/config"
-	"kmswatch/alerts/rules"
 )
 
 func newCheck(t terminal) *cobra.Command {
@@ -52,7 +51,7 @@ inventory      %d KMS hosts, %d domain controllers, %d DNS servers
 rules          %d of %d on
 this machine   %s/%s, %d cores; replay reads pcap and pcapng, plain, gzip and zstd
 `, path, zoneNames(c), len(c.Inventory.KMSHosts), len(c.Inventory.DomainControllers), len(c.Inventory.DNSServers),
-		len(rules.All())-disabled, len(rules.All()), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
+		len(infos())-disabled, len(infos()), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	for _, s := range liveCapture() {
 		if err == nil {
 			_, err = fmt.Fprintf(w, "%-14s %s\n", s.name, s.text)

@@ -20,7 +20,7 @@ func TestReadmeTellsOfEveryRuleAndVerb(t *testing.T) {
 		}
 	}
 	n := 0
-	for _, family := range [...]string{"kms", "dns", "rpc", "smb", "ldap", "sensor"} {
+	for _, family := range [...]string{"kms", "dns", "rpc", "smb", "ldap", "fleet", "sensor"} {
 		n += strings.Count(text, "\n| "+family+"-")
 	}
 	if n != len(infos()) {

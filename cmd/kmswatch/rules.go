@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmswatch/alerts"
-	"kmswatch/alerts/rules"
 )
 
 func newRules(t terminal) *cobra.Command {
@@ -24,8 +23,8 @@ do, its options with their defaults, and how to configure it.`,
 		Args: atMost(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var ids []string
-			for _, r := range rules.All() {
-				ids = append(ids, r.Info().ID+"\t"+r.Info().Title)
+			for _, info := range infos() {
+				ids = append(ids, info.ID+"\t"+info.Title)
 			}
 			return ids, cobra.ShellCompDirectiveNoFileComp
 		},
@@ -33,8 +32,8 @@ do, its options with their defaults, and how to configure it.`,
 			if len(args) == 0 {
 				return listRules(t.out)
 			}
-			for _, r := range rules.All() {
-				if info := r.Info(); info.ID == args[0] {
+			for _, info := range infos() {
+				if info.ID == args[0] {
 					return explainRule(t.out, info)
 				}
 			}
@@ -45,8 +44,7 @@ do, its options with their defaults, and how to configure it.`,
 
 func listRules(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, r := range rules.All() {
-		info := r.Info()
+	for _, info := range infos() {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", info.ID, info.Severity, info.Title)
 	}
 	return table.Flush()

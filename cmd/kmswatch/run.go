@@ -172,7 +172,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	}
 	now := time.Now
 	log := newLogger(t.err, now)
-	m := metrics.New(buildVersion(), infos())
+	m := metrics.New(buildVersion(), sensorInfos())
 	began := now()
 	m.Loaded(began)
 	s := &sensor{

@@ -9,6 +9,7 @@ import (
 
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
+	"kmswatch/alerts/fleet"
 	"kmswatch/alerts/inventory"
 	"kmswatch/alerts/rules"
 	"kmswatch/decode"
@@ -27,8 +28,11 @@ func loadConfig(path string) (*config.Config, error) {
 	return config.Load(path, f, infos())
 }
 
-// infos gives what the rules say of themselves.
-func infos() []alerts.Info {
+// infos gives what the rules say of themselves: those of a sensor, and those of
+// the correlator.
+func infos() []alerts.Info { return append(sensorInfos(), fleet.Rules()...) }
+
+func sensorInfos() []alerts.Info {
 	var all []alerts.Info
 	for _, r := range rules.All() {
 		all = append(all, r.Info())
@@ -54,6 +58,9 @@ func alertsConfig(c *config.Config) alerts.Config {
 	settings := maps.Clone(c.Rules)
 	if settings == nil {
 		settings = map[string]alerts.Settings{}
+	}
+	for _, info := range fleet.Rules() {
+		delete(settings, info.ID)
 	}
 	climb := settings[rules.ZoneClimb]
 	climb.Exceptions = slices.Clip(climb.Exceptions) // what is added is not the configuration's

@@ -68,8 +68,8 @@ func TestTheUnitStartsTheCommandThereIs(t *testing.T) {
 	}
 }
 
-// TestSystemdKnowsTheUnit asks systemd, where there is one.
-func TestSystemdKnowsTheUnit(t *testing.T) {
+// TestSystemdKnowsTheUnits asks systemd, where there is one.
+func TestSystemdKnowsTheUnits(t *testing.T) {
 	tool, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		if os.Getenv("CI") != "" {
@@ -77,18 +77,21 @@ func TestSystemdKnowsTheUnit(t *testing.T) {
 		}
 		t.Skip("no systemd-analyze")
 	}
-	b, err := os.ReadFile(unit)
-	if err != nil {
-		t.Fatal(err)
-	}
 	self, err := os.Executable() // a program that is there
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "kmswatch.service")
-	write(t, path, strings.ReplaceAll(string(b), "/usr/bin/kmswatch", self))
-	out, err := exec.Command(tool, "verify", "--man=no", path).CombinedOutput()
-	if err != nil || strings.Contains(string(out), "kmswatch.service") {
-		t.Errorf("%v\n%s", err, out)
+	for _, file := range []string{unit, filepath.Join(filepath.Dir(unit), "kmswatch-correlate.service")} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(file)
+		path := filepath.Join(t.TempDir(), name)
+		write(t, path, strings.ReplaceAll(string(b), "/usr/bin/kmswatch", self))
+		out, err := exec.Command(tool, "verify", "--man=no", path).CombinedOutput()
+		if err != nil || strings.Contains(string(out), name) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
 	}
 }
