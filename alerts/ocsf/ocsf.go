@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"kmswatch/alerts"
+	"kmswatch/alerts/jsonline"
 	"kmswatch/alerts/zone"
-	"kmswatch/decode"
 	"kmswatch/decode/auth"
 )
 
@@ -60,7 +60,7 @@ type Encoder struct {
 // AppendJSON appends the alert as one JSON object, without a line break behind
 // it.
 func (e Encoder) AppendJSON(dst []byte, a *alerts.Alert) []byte {
-	b := buffer(append(dst, '{'))
+	b := jsonline.Buffer(append(dst, '{'))
 	activity := int64(create)
 	if a.Stage != alerts.Raised {
 		activity = update
@@ -69,92 +69,92 @@ func (e Encoder) AppendJSON(dst []byte, a *alerts.Alert) []byte {
 	if int(severity) >= len(severityNames) {
 		severity = 0
 	}
-	b.int("class_uid", classUID)
-	b.string("class_name", className)
-	b.int("category_uid", categoryUID)
-	b.string("category_name", categoryName)
-	b.int("activity_id", activity)
-	b.string("activity_name", activityNames[activity])
-	b.int("type_uid", classUID*100+activity)
-	b.int("severity_id", int64(severity))
-	b.string("severity", severityNames[severity])
-	b.int("status_id", 1)
-	b.string("status", "New")
-	b.bool("is_alert", a.Stage != alerts.Ended)
-	b.int("time", milliseconds(a.Last))
-	b.int("start_time", milliseconds(a.First))
-	b.int("end_time", milliseconds(a.Last))
-	b.uint("count", a.Count)
-	b.string("message", a.Summary)
+	b.Int("class_uid", classUID)
+	b.String("class_name", className)
+	b.Int("category_uid", categoryUID)
+	b.String("category_name", categoryName)
+	b.Int("activity_id", activity)
+	b.String("activity_name", activityNames[activity])
+	b.Int("type_uid", classUID*100+activity)
+	b.Int("severity_id", int64(severity))
+	b.String("severity", severityNames[severity])
+	b.Int("status_id", 1)
+	b.String("status", "New")
+	b.Bool("is_alert", a.Stage != alerts.Ended)
+	b.Int("time", milliseconds(a.Last))
+	b.Int("start_time", milliseconds(a.First))
+	b.Int("end_time", milliseconds(a.Last))
+	b.Uint("count", a.Count)
+	b.String("message", a.Summary)
 	finding(&b, a)
-	b.object("remediation")
-	b.string("desc", a.Rule.Mitigation)
-	b.end()
-	b.array("evidences")
+	b.Object("remediation")
+	b.String("desc", a.Rule.Mitigation)
+	b.End()
+	b.Array("evidences")
 	evidence(&b, a)
-	b.endArray()
+	b.EndArray()
 	e.origin(&b, a.ID+"/"+strconv.FormatUint(a.Count, 10), a.ID, a.Sensor) // how far it had counted
-	b.object("unmapped")
-	b.int("window_time", milliseconds(a.Window))
-	addresses(&b, "clients", &a.Clients)
-	addresses(&b, "servers", &a.Servers)
-	b.end()
+	b.Object("unmapped")
+	b.Int("window_time", milliseconds(a.Window))
+	b.Addresses("clients", &a.Clients)
+	b.Addresses("servers", &a.Servers)
+	b.End()
 	return append(b, '}')
 }
 
-func finding(b *buffer, a *alerts.Alert) {
-	b.object("finding_info")
-	b.string("uid", a.ID)
-	b.string("title", a.Rule.Title)
-	b.string("desc", a.Rule.Why)
-	b.array("types")
+func finding(b *jsonline.Buffer, a *alerts.Alert) {
+	b.Object("finding_info")
+	b.String("uid", a.ID)
+	b.String("title", a.Rule.Title)
+	b.String("desc", a.Rule.Why)
+	b.Array("types")
 	family, _, _ := strings.Cut(a.Rule.ID, "-")
-	b.string("", family)
-	b.endArray()
-	b.int("created_time", milliseconds(a.First))
-	b.int("first_seen_time", milliseconds(a.First))
-	b.int("last_seen_time", milliseconds(a.Last))
-	b.object("analytic")
-	b.string("uid", a.Rule.ID)
-	b.string("name", a.Rule.Title)
-	b.int("type_id", 1)
-	b.string("type", "Rule")
-	b.end()
+	b.String("", family)
+	b.EndArray()
+	b.Int("created_time", milliseconds(a.First))
+	b.Int("first_seen_time", milliseconds(a.First))
+	b.Int("last_seen_time", milliseconds(a.Last))
+	b.Object("analytic")
+	b.String("uid", a.Rule.ID)
+	b.String("name", a.Rule.Title)
+	b.Int("type_id", 1)
+	b.String("type", "Rule")
+	b.End()
 	if attacks := a.Attacks(); len(attacks) > 0 {
-		b.array("attacks")
+		b.Array("attacks")
 		for i := range attacks {
 			attack(b, &attacks[i])
 		}
-		b.endArray()
+		b.EndArray()
 	}
-	b.end()
+	b.End()
 }
 
 // attack writes a technique; a sub-technique stands beside the technique that
 // it belongs to.
-func attack(b *buffer, t *alerts.Technique) {
-	b.object("")
+func attack(b *jsonline.Buffer, t *alerts.Technique) {
+	b.Object("")
 	if t.TacticID != "" || t.Tactic != "" {
-		b.object("tactic")
-		b.known("uid", t.TacticID)
-		b.known("name", t.Tactic)
-		b.end()
+		b.Object("tactic")
+		b.Known("uid", t.TacticID)
+		b.Known("name", t.Tactic)
+		b.End()
 	}
 	technique, _, sub := strings.Cut(t.ID, ".")
-	b.object("technique")
-	b.string("uid", technique)
+	b.Object("technique")
+	b.String("uid", technique)
 	if sub {
-		b.end()
-		b.object("sub_technique")
-		b.string("uid", t.ID)
+		b.End()
+		b.Object("sub_technique")
+		b.String("uid", t.ID)
 	}
-	b.known("name", t.Name)
-	b.end()
-	b.end()
+	b.Known("name", t.Name)
+	b.End()
+	b.End()
 }
 
-func evidence(b *buffer, a *alerts.Alert) {
-	b.object("")
+func evidence(b *jsonline.Buffer, a *alerts.Alert) {
+	b.Object("")
 	actor(b, a.Caller)
 	endpoint(b, "src_endpoint", &a.Client)
 	endpoint(b, "dst_endpoint", &a.Server)
@@ -162,47 +162,18 @@ func evidence(b *buffer, a *alerts.Alert) {
 		connection(b, a)
 	}
 	if p := a.Process; p != nil {
-		b.object("process")
-		b.known("name", p.Name)
-		b.int("pid", int64(p.PID))
-		b.end()
+		b.Object("process")
+		b.Known("name", p.Name)
+		b.Int("pid", int64(p.PID))
+		b.End()
 	}
-	b.object("data")
-	b.object("facts")
-	for i := range a.Facts {
-		fact(b, &a.Facts[i])
-	}
-	b.end()
-	b.array("frames")
-	for i := range a.Frames {
-		b.object("")
-		b.known("file", a.Frames[i].File)
-		b.uint("frame", a.Frames[i].Number)
-		b.end()
-	}
-	b.endArray()
-	b.array("quality")
-	for _, name := range a.Quality.Names() {
-		b.string("", name)
-	}
-	b.endArray()
-	if a.Flow.VLANs[0] != 0 {
-		b.array("vlans")
-		for _, id := range a.Flow.VLANs {
-			if id != 0 {
-				b.uint("", uint64(id))
-			}
-		}
-		b.endArray()
-	}
-	if a.Flow.Tunnel != decode.NoTunnel {
-		b.object("tunnel")
-		b.string("type", a.Flow.Tunnel.String())
-		b.uint("id", uint64(a.Flow.TunnelID))
-		b.end()
-	}
-	b.end()
-	b.end()
+	b.Object("data")
+	b.Facts("facts", a.Facts)
+	b.Frames("frames", a.Frames)
+	b.Strings("quality", a.Quality.Names())
+	b.Carriage(&a.Flow)
+	b.End()
+	b.End()
 }
 
 // Types of users (type_id).
@@ -216,7 +187,7 @@ var userTypes = [...]string{regularUser: "User", systemUser: "System"}
 // actor writes who asked, if that is known by name or known to be nobody: then
 // it is the account that Windows has for anonymous logons (MS-DTYP 2.4.2.4). An
 // account of which the name ends in $ is a computer's.
-func actor(b *buffer, c *auth.Caller) {
+func actor(b *jsonline.Buffer, c *auth.Caller) {
 	if c == nil {
 		return
 	}
@@ -231,57 +202,57 @@ func actor(b *buffer, c *auth.Caller) {
 	case strings.HasSuffix(name, "$"):
 		kind = systemUser
 	}
-	b.object("actor")
-	b.object("user")
-	b.string("name", name)
-	b.known("domain", domain)
-	b.known("uid", uid)
-	b.int("type_id", kind)
-	b.string("type", userTypes[kind])
-	b.end()
-	b.end()
+	b.Object("actor")
+	b.Object("user")
+	b.String("name", name)
+	b.Known("domain", domain)
+	b.Known("uid", uid)
+	b.Int("type_id", kind)
+	b.String("type", userTypes[kind])
+	b.End()
+	b.End()
 }
 
-func endpoint(b *buffer, name string, p *alerts.Party) {
+func endpoint(b *jsonline.Buffer, name string, p *alerts.Party) {
 	if !p.Addr.IsValid() {
 		return
 	}
-	b.object(name)
-	b.addr("ip", p.Addr)
+	b.Object(name)
+	b.Addr("ip", p.Addr)
 	if p.Port != 0 {
-		b.uint("port", uint64(p.Port))
+		b.Uint("port", uint64(p.Port))
 	}
 	if p.Zone != nil {
-		b.string("zone", p.Zone.Name)
+		b.String("zone", p.Zone.Name)
 	}
-	b.end()
+	b.End()
 }
 
-func connection(b *buffer, a *alerts.Alert) {
-	b.object("connection_info")
+func connection(b *jsonline.Buffer, a *alerts.Alert) {
+	b.Object("connection_info")
 	d := directionOf(zoneName(a.Client.Zone), zoneName(a.Server.Zone))
-	b.int("direction_id", int64(d))
-	b.string("direction", directionNames[d])
+	b.Int("direction_id", int64(d))
+	b.String("direction", directionNames[d])
 	protocol(b, a.Flow.Proto, a.Flow.Server.Addr)
-	b.name("community_uid")
+	b.Name("community_uid")
 	*b = append(*b, '"')
 	*b = a.Flow.AppendCommunityID(*b)
 	*b = append(*b, '"')
-	b.end()
+	b.End()
 }
 
-func protocol(b *buffer, proto uint8, server netip.Addr) {
-	b.uint("protocol_num", uint64(proto))
+func protocol(b *jsonline.Buffer, proto uint8, server netip.Addr) {
+	b.Uint("protocol_num", uint64(proto))
 	switch proto {
 	case 6:
-		b.string("protocol_name", "tcp")
+		b.String("protocol_name", "tcp")
 	case 17:
-		b.string("protocol_name", "udp")
+		b.String("protocol_name", "udp")
 	}
 	if server.Unmap().Is4() {
-		b.int("protocol_ver_id", 4)
+		b.Int("protocol_ver_id", 4)
 	} else {
-		b.int("protocol_ver_id", 6)
+		b.Int("protocol_ver_id", 6)
 	}
 }
 
@@ -306,59 +277,26 @@ func directionOf(client, server string) int {
 	return unknownDirection
 }
 
-func fact(b *buffer, f *alerts.Fact) {
-	switch v := f.Value.(type) {
-	case string:
-		b.string(f.Name, v)
-	case bool:
-		b.bool(f.Name, v)
-	case int64:
-		b.int(f.Name, v)
-	case uint64:
-		b.uint(f.Name, v)
-	case []string:
-		b.array(f.Name)
-		for _, s := range v {
-			b.string("", s)
-		}
-		b.endArray()
-	}
-}
-
 // origin writes the metadata: the event's own id, that of what it tells of, and
 // who saw it.
-func (e Encoder) origin(b *buffer, uid, of, sensor string) {
-	b.object("metadata")
-	b.string("version", version)
-	b.object("product")
-	b.string("name", product)
-	b.string("vendor_name", product)
-	b.known("version", e.Version)
-	b.end()
-	b.string("uid", uid)
-	b.string("correlation_uid", of)
+func (e Encoder) origin(b *jsonline.Buffer, uid, of, sensor string) {
+	b.Object("metadata")
+	b.String("version", version)
+	b.Object("product")
+	b.String("name", product)
+	b.String("vendor_name", product)
+	b.Known("version", e.Version)
+	b.End()
+	b.String("uid", uid)
+	b.String("correlation_uid", of)
 	if sensor != "" {
-		b.array("loggers")
-		b.object("")
-		b.string("name", sensor)
-		b.end()
-		b.endArray()
+		b.Array("loggers")
+		b.Object("")
+		b.String("name", sensor)
+		b.End()
+		b.EndArray()
 	}
-	b.end()
-}
-
-func addresses(b *buffer, name string, s *alerts.Addresses) {
-	b.object(name)
-	b.int("count", int64(s.Count))
-	if s.More {
-		b.bool("more", true)
-	}
-	b.array("first")
-	for _, a := range s.First {
-		b.addr("", a)
-	}
-	b.endArray()
-	b.end()
+	b.End()
 }
 
 // milliseconds rounds down, also before the epoch.

@@ -8,74 +8,17 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"kmswatch/alerts"
-	"kmswatch/alerts/zone"
+	"kmswatch/alerts/alertstest"
 	"kmswatch/decode"
 	"kmswatch/decode/auth"
 )
 
 var updateGolden = flag.Bool("update", false, "write the golden files")
 
-// examples are alerts that between them have all that an alert can have.
-func examples() map[string]*alerts.Alert {
-	dmz, internal := &zone.Zone{Name: "dmz", Trust: 20}, &zone.Zone{Name: "internal", Trust: 50}
-	unknown := &zone.Zone{Name: zone.Unknown}
-	at := time.Date(2026, 3, 4, 5, 6, 7, 8_999_999, time.UTC).UnixNano()
-	client, server := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("::ffff:10.0.0.5")
-	info := &alerts.Info{
-		ID: "kms-zone-climb", Title: "KMS activation from a less trusted zone", Severity: alerts.High,
-		Why: "why", Mitigation: "activate over a proxy",
-		Techniques: []alerts.Technique{
-			{ID: "T1046", Name: "Network Service Discovery", TacticID: "TA0007", Tactic: "Discovery"},
-			{ID: "T1021.002", Name: "SMB/Windows Admin Shares", TacticID: "TA0008", Tactic: "Lateral Movement"},
-			{ID: "T1087"},
-		},
-	}
-	full := &alerts.Alert{
-		ID: "9764e4a9-7431-5d3a-bb7a-40d3d1469075", Rule: info, Severity: alerts.High,
-		First: at, Last: at + 5e9, Window: at - at%int64(time.Hour), Count: 3,
-		Client: alerts.Party{Addr: client, Port: 50123, Zone: dmz},
-		Server: alerts.Party{Addr: server, Port: 1688, Zone: internal},
-		Flow: decode.Flow{
-			ID: 9, Client: decode.Endpoint{Addr: client, Port: 50123}, Server: decode.Endpoint{Addr: server, Port: 1688},
-			Proto: 6, VLANs: [2]uint16{7, 12}, Tunnel: decode.VXLAN, TunnelID: 5000,
-		},
-		Clients: alerts.Addresses{First: []netip.Addr{client, netip.MustParseAddr("2001:db8::1")}, Count: 4096, More: true},
-		Servers: alerts.Addresses{First: []netip.Addr{server}, Count: 1},
-		Frames:  []alerts.Frame{{File: "dmz.pcap", Number: 12}, {Number: 14}},
-		Quality: decode.MidStream | decode.Overlap,
-		Sensor:  "span-1",
-	}
-	full.Say("192.0.2.7 (dmz) activates")
-	full.Add("kms_version", "6.0")
-	full.Add("workstation", "a\"b\\c\x00\x1f\x7f\n\r\t\xff\u2028\u0085\u00e9\U0001F511</script>")
-	full.Add("opnum", uint16(0))
-	full.Add("offset", -1)
-	full.Add("accepted", true)
-	full.Add("interfaces", []string{"samr", "lsarpc"})
-	full.Add("protocol", decode.ProtoKMS)
-
-	bare := &alerts.Alert{ // of a frame without a flow
-		ID: full.ID, Rule: &alerts.Info{ID: "rpc-violation", Mitigation: "m"}, Severity: alerts.Informational, Count: 1,
-		Client: alerts.Party{Zone: unknown}, Server: alerts.Party{Zone: unknown},
-	}
-	ended := full.Clone()
-	ended.Stage = alerts.Ended
-	ended.Client.Zone = unknown
-	ended.Flow.Proto = 132
-	ended.Caller = auth.Unverified
-	worse := full.Clone()
-	worse.Stage = alerts.Worse
-	worse.Process = &alerts.Process{Name: "samba", PID: 4711, Server: true}
-	worse.Caller = &auth.Caller{Kind: auth.Named, Mechanism: auth.NTLM, Domain: "CORP", User: "WS1$", Workstation: "WS1"}
-	worse.Flow.Client.Addr, worse.Flow.Server.Addr = netip.MustParseAddr("fe80::1"), netip.MustParseAddr("fe80::2")
-	return map[string]*alerts.Alert{"raised": full, "bare": bare, "ended": ended, "worse": worse}
-}
-
 func TestAlertsAreWrittenAsTheGoldenFilesSay(t *testing.T) {
-	for name, a := range examples() {
+	for name, a := range alertstest.Examples() {
 		got := append(Encoder{Version: "1.0"}.AppendJSON(nil, a), '\n')
 		var indented bytes.Buffer
 		if err := json.Indent(&indented, got, "", "  "); err != nil {
@@ -114,7 +57,7 @@ func TestTheCallerIsTheActor(t *testing.T) {
 		{"who is not known", auth.Nobody, ""},
 		{"an event without a caller", nil, ""},
 	} {
-		a := examples()["raised"].Clone()
+		a := alertstest.Examples()["raised"].Clone()
 		a.Caller = c.caller
 		got := string(Encoder{}.AppendJSON(nil, a))
 		if c.want == "" && strings.Contains(got, "actor") || !strings.Contains(got, c.want) {
@@ -124,7 +67,7 @@ func TestTheCallerIsTheActor(t *testing.T) {
 }
 
 func TestTechniquesOfAFindingGoBeforeThoseOfItsRule(t *testing.T) {
-	a := examples()["raised"].Clone()
+	a := alertstest.Examples()["raised"].Clone()
 	a.Techniques = []alerts.Technique{{ID: "T1187", Name: "Forced Authentication", TacticID: "TA0006", Tactic: "Credential Access"}}
 	got := string(Encoder{}.AppendJSON(nil, a))
 	if !strings.Contains(got, `"attacks":[{"tactic":{"uid":"TA0006","name":"Credential Access"},"technique":{"uid":"T1187","name":"Forced Authentication"}}]`) {
@@ -133,14 +76,14 @@ func TestTechniquesOfAFindingGoBeforeThoseOfItsRule(t *testing.T) {
 }
 
 func TestWhatStandsBeforeIsKept(t *testing.T) {
-	got := Encoder{}.AppendJSON([]byte("before"), examples()["bare"])
+	got := Encoder{}.AppendJSON([]byte("before"), alertstest.Examples()["bare"])
 	if !bytes.HasPrefix(got, []byte("before{")) || !json.Valid(got[6:]) {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestCommunityIDIsThatOfThePublishedVector(t *testing.T) {
-	a := examples()["raised"].Clone()
+	a := alertstest.Examples()["raised"].Clone()
 	a.Flow.Client = decode.Endpoint{Addr: netip.MustParseAddr("128.232.110.120"), Port: 34855}
 	a.Flow.Server = decode.Endpoint{Addr: netip.MustParseAddr("66.35.250.204"), Port: 80}
 	if got := string(Encoder{}.AppendJSON(nil, a)); !strings.Contains(got, `"community_uid":"1:LQU9qZlK+B5F3KDmev6m5PMibrg="`) {
@@ -148,32 +91,8 @@ func TestCommunityIDIsThatOfThePublishedVector(t *testing.T) {
 	}
 }
 
-// FuzzString: what is written is valid, and read again is what encoding/json
-// makes of the same string.
-func FuzzString(f *testing.F) {
-	for _, s := range []string{"", "plain", "\x00\"\\\xff\xc3(\u2028", "\xed\xa0\x80", "\U0001F511\u0085"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		got := appendString(nil, s)
-		var mine, theirs string
-		if err := json.Unmarshal(got, &mine); err != nil {
-			t.Fatalf("%q: %s: %v", s, got, err)
-		}
-		b, _ := json.Marshal(s)
-		if err := json.Unmarshal(b, &theirs); err != nil || mine != theirs {
-			t.Fatalf("%q: read as %q, not %q", s, mine, theirs)
-		}
-		for _, c := range string(got) {
-			if c < ' ' || c >= 0x7f && c < 0xa0 || c == '\u2028' || c == '\u2029' {
-				t.Fatalf("%q: control character in %q", s, got)
-			}
-		}
-	})
-}
-
 func BenchmarkAppendJSON(b *testing.B) {
-	a := examples()["raised"]
+	a := alertstest.Examples()["raised"]
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {

@@ -10,6 +10,7 @@ import (
 
 	"kmswatch/alerts/flow"
 	"kmswatch/alerts/inventory"
+	"kmswatch/alerts/jsonline"
 	"kmswatch/decode"
 )
 
@@ -39,139 +40,131 @@ var statusNames = [...]string{"Unknown", "Success", "Failure"}
 // object without a line break behind it. What OCSF has no place for stands in
 // unmapped.
 func (e Encoder) AppendRecord(dst []byte, r *flow.Record) []byte {
-	b := buffer(append(dst, '{'))
+	b := jsonline.Buffer(append(dst, '{'))
 	status := statusOf(r.Outcome)
-	b.int("class_uid", flowClassUID)
-	b.string("class_name", flowClassName)
-	b.int("category_uid", flowCategoryUID)
-	b.string("category_name", flowCategoryName)
-	b.int("activity_id", int64(r.Activity))
-	b.string("activity_name", flowActivityNames[r.Activity])
-	b.int("type_uid", flowClassUID*100+int64(r.Activity))
-	b.int("severity_id", 1)
-	b.string("severity", "Informational")
-	b.int("status_id", int64(status))
-	b.string("status", statusNames[status])
-	b.int("time", milliseconds(r.Last))
-	b.int("start_time", milliseconds(r.Start))
-	b.int("end_time", milliseconds(r.Last))
-	b.string("app_name", appNames[r.Kind])
+	b.Int("class_uid", flowClassUID)
+	b.String("class_name", flowClassName)
+	b.Int("category_uid", flowCategoryUID)
+	b.String("category_name", flowCategoryName)
+	b.Int("activity_id", int64(r.Activity))
+	b.String("activity_name", flowActivityNames[r.Activity])
+	b.Int("type_uid", flowClassUID*100+int64(r.Activity))
+	b.Int("severity_id", 1)
+	b.String("severity", "Informational")
+	b.Int("status_id", int64(status))
+	b.String("status", statusNames[status])
+	b.Int("time", milliseconds(r.Last))
+	b.Int("start_time", milliseconds(r.Start))
+	b.Int("end_time", milliseconds(r.Last))
+	b.String("app_name", appNames[r.Kind])
 	side(&b, "src_endpoint", r.Client)
 	side(&b, "dst_endpoint", r.Server)
-	b.object("connection_info")
+	b.Object("connection_info")
 	d := directionOf(r.Client.Zone, r.Server.Zone)
-	b.int("direction_id", int64(d))
-	b.string("direction", directionNames[d])
+	b.Int("direction_id", int64(d))
+	b.String("direction", directionNames[d])
 	protocol(&b, r.Proto, r.Server.Addr)
-	b.known("community_uid", r.CommunityID)
-	b.end()
+	b.Known("community_uid", r.CommunityID)
+	b.End()
 	e.origin(&b, r.ID, r.Of, r.Sensor)
-	b.object("unmapped")
-	b.string("kind", r.Kind.String())
-	b.string("outcome", r.Outcome.String())
-	words(&b, "quality", r.Quality.Names())
+	b.Object("unmapped")
+	b.String("kind", r.Kind.String())
+	b.String("outcome", r.Outcome.String())
+	b.Strings("quality", r.Quality.Names())
 	if r.Caller.Kind != "" { // lookups have none
-		b.object("caller")
-		b.string("name", r.Caller.Name)
-		b.string("kind", r.Caller.Kind)
-		b.known("mechanism", r.Caller.Mechanism)
-		b.end()
+		b.Object("caller")
+		b.String("name", r.Caller.Name)
+		b.String("kind", r.Caller.Kind)
+		b.Known("mechanism", r.Caller.Mechanism)
+		b.End()
 	}
 	program(&b, "client_software", &r.ClientSoftware)
 	program(&b, "server_software", &r.ServerSoftware)
-	b.array("server_roles")
+	b.Array("server_roles")
 	for _, o := range r.Roles {
-		b.object("")
-		b.string("role", o.Role.String())
-		b.string("grade", o.Grade.String())
-		b.known("why", o.Why)
-		b.end()
+		b.Object("")
+		b.String("role", o.Role.String())
+		b.String("grade", o.Grade.String())
+		b.Known("why", o.Why)
+		b.End()
 	}
-	b.endArray()
+	b.EndArray()
 	subject(&b, r)
-	b.end()
+	b.End()
 	return append(b, '}')
 }
 
 // subject writes what belongs to the kind of a record.
-func subject(b *buffer, r *flow.Record) {
-	b.known("transport", r.Transport)
-	b.known("pipe", r.Pipe)
+func subject(b *jsonline.Buffer, r *flow.Record) {
+	b.Known("transport", r.Transport)
+	b.Known("pipe", r.Pipe)
 	switch r.Kind {
 	case flow.Association:
-		b.array("interfaces")
+		b.Array("interfaces")
 		for i := range r.Interfaces {
 			x := &r.Interfaces[i]
-			b.object("")
-			b.string("uuid", x.UUID)
-			b.string("version", x.Version)
-			b.known("name", x.Name)
-			b.bool("accepted", x.Accepted)
-			b.end()
+			b.Object("")
+			b.String("uuid", x.UUID)
+			b.String("version", x.Version)
+			b.Known("name", x.Name)
+			b.Bool("accepted", x.Accepted)
+			b.End()
 		}
-		b.endArray()
-		b.uint("calls", r.Calls)
-		b.uint("faults", r.Faults)
+		b.EndArray()
+		b.Uint("calls", r.Calls)
+		b.Uint("faults", r.Faults)
 	case flow.KMSExchange:
-		b.known("kms_version", r.KMSVersion)
-		b.known("application", r.Application)
-		b.known("client_machine_id", r.ClientID)
-		b.known("workstation", r.Machine)
-		b.uint("status", uint64(r.Status))
+		b.Known("kms_version", r.KMSVersion)
+		b.Known("application", r.Application)
+		b.Known("client_machine_id", r.ClientID)
+		b.Known("workstation", r.Machine)
+		b.Uint("status", uint64(r.Status))
 	case flow.SRVLookup:
-		b.string("name", r.Name)
-		b.array("targets")
+		b.String("name", r.Name)
+		b.Array("targets")
 		for i := range r.Targets {
 			x := &r.Targets[i]
-			b.object("")
-			b.string("name", x.Name)
-			b.uint("port", uint64(x.Port))
-			b.array("addresses")
+			b.Object("")
+			b.String("name", x.Name)
+			b.Uint("port", uint64(x.Port))
+			b.Array("addresses")
 			for _, a := range x.Addresses {
-				b.addr("", a)
+				b.Addr("", a)
 			}
-			b.endArray()
-			b.end()
+			b.EndArray()
+			b.End()
 		}
-		b.endArray()
+		b.EndArray()
 	case flow.SMBSession:
-		b.known("dialect", r.Dialect)
-		b.bool("null", r.Null)
-		b.bool("guest", r.Guest)
-		b.bool("encrypted", r.Encrypted)
-		b.uint("status", uint64(r.Status))
+		b.Known("dialect", r.Dialect)
+		b.Bool("null", r.Null)
+		b.Bool("guest", r.Guest)
+		b.Bool("encrypted", r.Encrypted)
+		b.Uint("status", uint64(r.Status))
 	}
 }
 
-func side(b *buffer, name string, e flow.End) {
-	b.object(name)
-	b.addr("ip", e.Addr)
+func side(b *jsonline.Buffer, name string, e flow.End) {
+	b.Object(name)
+	b.Addr("ip", e.Addr)
 	if e.Port != 0 {
-		b.uint("port", uint64(e.Port))
+		b.Uint("port", uint64(e.Port))
 	}
-	b.string("zone", e.Zone)
-	b.end()
+	b.String("zone", e.Zone)
+	b.End()
 }
 
-func program(b *buffer, name string, s *flow.Software) {
+func program(b *jsonline.Buffer, name string, s *flow.Software) {
 	if s.Fingerprint == "" {
 		return
 	}
-	b.object(name)
-	b.string("fingerprint", s.Fingerprint)
-	b.known("name", s.Name)
+	b.Object(name)
+	b.String("fingerprint", s.Fingerprint)
+	b.Known("name", s.Name)
 	if s.Name != "" {
-		b.uint("confidence", uint64(s.Confidence))
+		b.Uint("confidence", uint64(s.Confidence))
 	}
-	b.end()
-}
-
-func words(b *buffer, name string, all []string) {
-	b.array(name)
-	for _, s := range all {
-		b.string("", s)
-	}
-	b.endArray()
+	b.End()
 }
 
 func statusOf(o decode.Outcome) int {

@@ -19,6 +19,10 @@ import (
 
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
+	"kmswatch/alerts/ecs"
+	"kmswatch/alerts/ecs/ecstest"
+	"kmswatch/alerts/eve"
+	"kmswatch/alerts/eve/evetest"
 	"kmswatch/alerts/inventory"
 	"kmswatch/alerts/ocsf"
 	"kmswatch/alerts/ocsf/ocsftest"
@@ -58,10 +62,16 @@ func TestGoldenCases(t *testing.T) {
 				return replayedTo(t, conf, rule, workers, way, broken, paths...)
 			}
 			raised := replayed(1, plain)
-			definitions := ocsftest.New()
+			definitions, fields := ocsftest.New(), ecstest.New()
 			for _, a := range raised {
 				for _, wrong := range definitions.Check(ocsf.Encoder{Version: "1.0"}.AppendJSON(nil, a)) {
 					t.Errorf("as OCSF: %s", wrong)
+				}
+				for _, wrong := range evetest.Check(eve.Encoder{Version: "1.0"}.AppendJSON(nil, a)) {
+					t.Errorf("as EVE: %s", wrong)
+				}
+				for _, wrong := range fields.Check(ecs.Encoder{Version: "1.0"}.AppendJSON(nil, a), "kmswatch") {
+					t.Errorf("as ECS: %s", wrong)
 				}
 			}
 			got := lines(raised)

@@ -1,4 +1,7 @@
-package ocsf
+// Package jsonline writes alerts and records as JSON, one object without a line
+// break: values by hand, since an alert is written on the path of packets, and the
+// parts of an alert that its encoders write alike.
+package jsonline
 
 import (
 	"net/netip"
@@ -6,12 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// buffer is JSON being written. Names are given with every value of an object,
+// Buffer is JSON being written. Names are given with every value of an object,
 // and are empty in an array.
-type buffer []byte
+type Buffer []byte
 
-// name begins a member of an object, or an element of an array.
-func (b *buffer) name(name string) {
+// Name begins a member of an object, or an element of an array.
+func (b *Buffer) Name(name string) {
 	if n := len(*b); n > 0 {
 		if c := (*b)[n-1]; c != '{' && c != '[' {
 			*b = append(*b, ',')
@@ -23,40 +26,52 @@ func (b *buffer) name(name string) {
 	}
 }
 
-func (b *buffer) object(name string) { b.name(name); *b = append(*b, '{') }
-func (b *buffer) array(name string)  { b.name(name); *b = append(*b, '[') }
-func (b *buffer) end()               { *b = append(*b, '}') }
-func (b *buffer) endArray()          { *b = append(*b, ']') }
+// Object begins an object.
+func (b *Buffer) Object(name string) { b.Name(name); *b = append(*b, '{') }
 
-func (b *buffer) string(name, v string) {
-	b.name(name)
+// Array begins an array.
+func (b *Buffer) Array(name string) { b.Name(name); *b = append(*b, '[') }
+
+// End ends an object.
+func (b *Buffer) End() { *b = append(*b, '}') }
+
+// EndArray ends an array.
+func (b *Buffer) EndArray() { *b = append(*b, ']') }
+
+// String writes a string.
+func (b *Buffer) String(name, v string) {
+	b.Name(name)
 	*b = appendString(*b, v)
 }
 
-// known writes a string that is not empty.
-func (b *buffer) known(name, v string) {
+// Known writes a string that is not empty.
+func (b *Buffer) Known(name, v string) {
 	if v != "" {
-		b.string(name, v)
+		b.String(name, v)
 	}
 }
 
-func (b *buffer) int(name string, v int64) {
-	b.name(name)
+// Int writes a number.
+func (b *Buffer) Int(name string, v int64) {
+	b.Name(name)
 	*b = strconv.AppendInt(*b, v, 10)
 }
 
-func (b *buffer) uint(name string, v uint64) {
-	b.name(name)
+// Uint writes a number.
+func (b *Buffer) Uint(name string, v uint64) {
+	b.Name(name)
 	*b = strconv.AppendUint(*b, v, 10)
 }
 
-func (b *buffer) bool(name string, v bool) {
-	b.name(name)
+// Bool writes true or false.
+func (b *Buffer) Bool(name string, v bool) {
+	b.Name(name)
 	*b = strconv.AppendBool(*b, v)
 }
 
-func (b *buffer) addr(name string, a netip.Addr) {
-	b.name(name)
+// Addr writes an IP address; one that is IPv4 in IPv6 as IPv4.
+func (b *Buffer) Addr(name string, a netip.Addr) {
+	b.Name(name)
 	*b = append(*b, '"')
 	*b = a.Unmap().AppendTo(*b)
 	*b = append(*b, '"')
