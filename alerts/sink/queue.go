@@ -14,7 +14,7 @@ import (
 // its own, in order, each as one Write; what the writer did not take is written
 // again until it does.
 //
-// When there is no more room it is the newest that is lost. What waits was raised
+// When there is no more room it is the newest that is refused. What waits was raised
 // first: it says how a flood began, and nobody can drive it out by raising more.
 type Queue struct {
 	to io.Writer
@@ -54,7 +54,7 @@ type QueueOptions struct {
 // Counts is what became of what a Queue was given.
 type Counts struct {
 	Written uint64
-	Lost    uint64 // for lack of room, or since nobody is left to read it
+	Lost    uint64 // since nobody was left to read it; what Write refused is not counted
 	Waiting uint64
 	Bytes   int // of what waits
 }
@@ -104,7 +104,6 @@ func (q *Queue) Write(b []byte) (int, error) {
 		err = ErrFull
 	}
 	if err != nil {
-		q.counts.Lost++
 		return 0, err
 	}
 	q.pending = append(q.pending, b...)
@@ -138,6 +137,13 @@ func (q *Queue) Counts() Counts {
 	c := q.counts
 	c.Bytes = q.held
 	return c
+}
+
+// Gone tells why nothing is written any more; nil where it is.
+func (q *Queue) Gone() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.gone
 }
 
 // Flush waits until nothing waits, or for so long, and tells whether that is so.

@@ -10,25 +10,28 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
-	"kmswatch/alerts/ocsf"
 	"kmswatch/alerts/sink"
 	"kmswatch/alerts/spool"
+	"kmswatch/cmd/kmswatch/metrics"
 )
 
 // broker sends alerts to Kafka. An alert is written to the spool, which does not
 // wait for the disk, and goes from there to the broker beside all else.
 type broker struct {
-	log    zerolog.Logger
+	recipient
 	spool  *spool.Spool
 	kafka  *sink.Kafka
-	encode ocsf.Encoder
+	encode func([]byte, *alerts.Alert) []byte
 	sensor string
+
+	dropped, damaged, refused atomic.Uint64 // alerts
 
 	value []byte // of the record under way
 	line  []byte // likewise, as the spool keeps it
@@ -36,21 +39,34 @@ type broker struct {
 	ended chan struct{}
 }
 
+// Names of what may fail between an alert and the broker.
+const (
+	spoolName = "spool"
+	kafkaName = "kafka"
+)
+
 // checkLimit is how long the broker may take to answer at the start.
 const checkLimit = 10 * time.Second
 
 // openBroker opens the spool and looks whether the broker takes what it will be
 // sent. One that does not answer may come later.
-func openBroker(ctx context.Context, c *config.Config, log zerolog.Logger) (*broker, error) {
+func openBroker(ctx context.Context, c *config.Config, log zerolog.Logger, failed *failures) (*broker, error) {
 	k := &c.Kafka
 	if len(k.Brokers) == 0 {
 		return nil, nil
 	}
+	b := &broker{
+		recipient: recipient{name: spoolName, log: log, failures: failed},
+		sensor:    c.Sensor, encode: encoder(k.Format), ended: make(chan struct{}),
+	}
+	b.to = b
 	o := sink.KafkaOptions{
 		Brokers: k.Brokers, Topic: k.Topic, ClientID: "kmswatch",
 		SASL: k.SASL, User: k.User, Create: k.Create, Partitions: k.Partitions, Replication: k.Replication,
 		Refused: func(m *sink.Message, err error) {
 			log.Error().Err(err).Str("key", string(m.Key)).Int("bytes", len(m.Value)).Msg("an alert is lost: the broker does not take it")
+			b.refused.Add(1)
+			failed.add(alerts.AlertRefused, kafkaName, 1, err)
 		},
 		Report: func(err error) {
 			if err != nil {
@@ -71,7 +87,6 @@ func openBroker(ctx context.Context, c *config.Config, log zerolog.Logger) (*bro
 		}
 		o.Password = strings.TrimRight(string(b), "\r\n")
 	}
-	b := &broker{log: log, sensor: c.Sensor, encode: ocsf.Encoder{Version: buildVersion()}, ended: make(chan struct{})}
 	if b.kafka, err = sink.NewKafka(o); err != nil {
 		return nil, err
 	}
@@ -85,14 +100,31 @@ func openBroker(ctx context.Context, c *config.Config, log zerolog.Logger) (*bro
 	}
 	b.spool, err = spool.Open(spool.Options{
 		Dir: k.Spool, Levels: int(alerts.Critical), Max: k.SpoolSize,
-		Report: func(t spool.Trouble) {
-			log.Error().Stringer("what", t.What).Uint64("records", t.Records).Str("file", t.Path).AnErr("cause", t.Err).Msg("the spool of alerts is in trouble")
-		},
+		Report: b.inTrouble,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// inTrouble tells what befell the spool.
+func (b *broker) inTrouble(t spool.Trouble) {
+	if t.What == spool.Writable {
+		b.log.Info().Msg("the spool of alerts can be written again")
+		return
+	}
+	b.log.Error().Stringer("what", t.What).Uint64("records", t.Records).Str("file", t.Path).AnErr("cause", t.Err).Msg("the spool of alerts is in trouble")
+	switch t.What {
+	case spool.Dropped:
+		b.dropped.Add(t.Records)
+		b.failures.add(alerts.SpoolFull, spoolName, t.Records, t.Err)
+	case spool.Damaged:
+		b.damaged.Add(t.Records)
+		b.failures.add(alerts.SpoolDamaged, spoolName, t.Records, t.Err)
+	case spool.Unwritable:
+		b.failures.add(alerts.SpoolUnwritable, spoolName, 0, t.Err)
+	}
 }
 
 func clientTLS(c *config.TLS) (*tls.Config, error) {
@@ -141,12 +173,26 @@ func (b *broker) start() {
 	}()
 }
 
+// take gives an alert to the broker, if there is one.
+func (b *broker) take(a *alerts.Alert) {
+	if b != nil {
+		b.recipient.take(a)
+	}
+}
+
+// settle is likewise.
+func (b *broker) settle(now time.Time) {
+	if b != nil {
+		b.recipient.settle(now)
+	}
+}
+
 // Write keeps an alert until the broker has it.
 func (b *broker) Write(a *alerts.Alert) error {
-	if b == nil || a.Stale {
+	if a.Stale {
 		return nil
 	}
-	b.value = b.encode.AppendJSON(b.value[:0], a)
+	b.value = b.encode(b.value[:0], a)
 	key := a.Server.Addr
 	if !key.IsValid() {
 		key = a.Client.Addr
@@ -168,16 +214,17 @@ func (b *broker) Write(a *alerts.Alert) error {
 	return nil
 }
 
-// depth tells what the broker does not have yet; nil if there is none.
-func (b *broker) depth() *spool.Depth {
+// counts tells what the broker does not have yet, and what it will never have;
+// nil if there is none.
+func (b *broker) counts() *metrics.Spool {
 	if b == nil {
 		return nil
 	}
-	d := b.spool.Depth()
-	return &d
+	return &metrics.Spool{Depth: b.spool.Depth(), Memory: b.lost, Dropped: b.dropped.Load(), Damaged: b.damaged.Load(), Refused: b.refused.Load()}
 }
 
-// lastWords is how long what is left may take to arrive when the sensor stops.
+// lastWords is how long what is left may take to be written, or to arrive, when
+// the sensor stops.
 const lastWords = 5 * time.Second
 
 // close sends what is left, for a while; what the broker does not take lies in

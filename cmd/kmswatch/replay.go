@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmswatch/alerts"
-	"kmswatch/alerts/ocsf"
+	"kmswatch/alerts/config"
 	"kmswatch/alerts/sink"
 	"kmswatch/decode"
 )
@@ -26,7 +26,7 @@ type replayFlags struct {
 }
 
 func newReplay(t terminal) *cobra.Command {
-	f := replayFlags{format: oneOf{value: "console", words: []string{"console", "ndjson"}}}
+	f := replayFlags{format: formatFlag()}
 	c := &cobra.Command{
 		Use:   "replay FILE|FOLDER|- ...",
 		Short: "Print the alerts of captures",
@@ -46,7 +46,7 @@ are read, and the exit code is 1.`,
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "zones, inventory and rules, a YAML `file`")
-	flags.VarP(&f.format, "format", "f", "console, or ndjson: OCSF Detection Findings, one JSON object a line")
+	flags.VarP(&f.format, "format", "f", formatHelp)
 	flags.StringVarP(&f.output, "output", "o", "-", "`file` for the alerts; - for standard output")
 	flags.IntVarP(&f.workers, "workers", "w", 1, "decoding `goroutines`")
 	_ = c.RegisterFlagCompletionFunc("format", f.format.complete)
@@ -115,9 +115,8 @@ type alertWriter struct {
 }
 
 func newAlertWriter(format string, to io.Writer, colour bool) *alertWriter {
-	if format == "ndjson" {
-		e := ocsf.Encoder{Version: buildVersion()}
-		return &alertWriter{to: sink.NewNDJSON(to, e.AppendJSON)}
+	if format != config.FormatConsole {
+		return &alertWriter{to: sink.NewNDJSON(to, encoder(format))}
 	}
 	c := sink.NewConsole(to)
 	c.Colour = colour

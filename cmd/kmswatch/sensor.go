@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -58,25 +57,20 @@ type sensor struct {
 	// Of the goroutine that is told.
 	eval      *alerts.Evaluator
 	hosts     *inventory.Inventory
-	out       *output
-	sink      alertSink
+	failures  *failures
+	outputs   *outputs
 	owners    *owners
 	broker    *broker
 	anomalies map[metrics.Anomaly]uint64
 	raised    uint64
 	snapshot  time.Time // of the last
 	status    time.Time // likewise, to the manager
-	complaint time.Time // likewise, of writing
-	untold    int       // alerts that could not be written since
 
 	// Of the loop.
 	dropped uint64    // of the sources, as was told last
 	loss    time.Time // when it was logged last
 	logged  uint64    // dropped then
 }
-
-// alertSink is what alerts are written to.
-type alertSink interface{ Write(*alerts.Alert) error }
 
 // reloaded is a configuration that was read anew.
 type reloaded struct {
@@ -118,20 +112,8 @@ func (s *sensor) take(a *alerts.Alert) {
 		s.raised++
 		s.metrics.Alert(a.Rule.ID, a.Severity, s.now().Sub(time.Unix(0, a.Last)))
 	}
-	err := cmp.Or(s.sink.Write(a), s.broker.Write(a))
-	if err == nil {
-		return
-	}
-	s.metrics.WriteError()
-	s.untold++
-	if errors.Is(err, syscall.EPIPE) {
-		err = fmt.Errorf("write alerts: %w", err)
-		s.broken.CompareAndSwap(nil, &err)
-	}
-	if now := s.now(); now.Sub(s.complaint) >= complainEvery {
-		s.log.Error().Err(err).Int("alerts", s.untold).Msg("alerts were not written")
-		s.complaint, s.untold = now, 0
-	}
+	s.outputs.take(a)
+	s.broker.take(a)
 }
 
 // run reads until ctx is done, and then what was captured before, or until the
@@ -191,12 +173,15 @@ func (s *sensor) run(ctx context.Context, reload <-chan struct{}) error {
 	}
 }
 
-// close tells what waits and ends all alerts.
+// close tells what waits, ends all alerts and writes them.
 func (s *sensor) close() {
 	s.tellLoss(s.now())
 	s.engine.Between(s.rest)
 	s.engine.Close()
 	s.eval.Close()
+	s.outputs.close()
+	s.broker.settle(s.now())
+	s.noteGone()
 	st := s.engine.Stats()
 	total := s.src.Stats()
 	s.log.Info().Uint64("frames", st.Frames).Uint64("dropped", total.Dropped).Uint64("filtered", total.Filtered).
@@ -207,7 +192,14 @@ func (s *sensor) close() {
 // rest does what is done between frames, where the engine tells.
 func (s *sensor) rest(m decode.Moment) {
 	s.eval.Advance(m.Time)
+	for _, f := range s.failures.take() {
+		f.Head().Time = m.Time
+		s.eval.Handle(f)
+	}
 	now := s.now()
+	s.outputs.settle(now)
+	s.broker.settle(now)
+	s.noteGone()
 	if now.Sub(s.snapshot) < time.Second {
 		return
 	}
@@ -215,12 +207,23 @@ func (s *sensor) rest(m decode.Moment) {
 	hosts, _ := s.hosts.Hosts()
 	snap := &metrics.Snapshot{
 		At: now, Interfaces: s.src.counts(), Engine: m, Alerts: s.eval.Stats(), Hosts: hosts, Anomalies: maps.Clone(s.anomalies),
-		Spool: s.broker.depth(),
+		Outputs: s.outputs.counts(), Spool: s.broker.counts(),
 	}
 	s.metrics.Publish(snap)
 	if now.Sub(s.status) >= statusEvery {
 		s.status = now
 		s.manager.status(s.describe(snap))
+	}
+}
+
+// noteGone ends the sensor when nobody is left to read its alerts.
+func (s *sensor) noteGone() {
+	if s.broker != nil {
+		return
+	}
+	if err := s.outputs.gone(); err != nil {
+		broken := fmt.Errorf("write alerts: %w", err)
+		s.broken.CompareAndSwap(nil, &broken)
 	}
 }
 
@@ -275,8 +278,8 @@ func (s *sensor) reconfigure(r reloaded) {
 			s.log.Error().Str("mistake", mistake.Error()).Msg("the configuration has a mistake")
 		}
 	} else {
-		if !reflect.DeepEqual(r.conf.Live, s.conf.Live) || !reflect.DeepEqual(r.conf.Kafka, s.conf.Kafka) || r.conf.Limits != s.conf.Limits {
-			s.log.Warn().Msg("sensor, kafka and limits of the configuration are those of the start: they need a restart")
+		if !reflect.DeepEqual(r.conf.Live, s.conf.Live) || !reflect.DeepEqual(r.conf.Kafka, s.conf.Kafka) || !slices.Equal(r.conf.Outputs, s.conf.Outputs) || r.conf.Limits != s.conf.Limits {
+			s.log.Warn().Msg("sensor, kafka, outputs and limits of the configuration are those of the start: they need a restart")
 		}
 		s.conf = r.conf
 		s.watchPorts(r.conf)
@@ -299,9 +302,7 @@ func (s *sensor) reconfigure(r reloaded) {
 		} else {
 			s.log.Error().Err(r.err).Msg(status)
 		}
-		if err := s.out.reopen(); err != nil {
-			s.log.Error().Err(err).Msg("the output cannot be opened anew; alerts go where they went")
-		}
+		s.outputs.reopen()
 		s.manager.ready(status)
 	})
 }
