@@ -28,9 +28,10 @@ import (
 
 // Config is what a configuration says. Zero values mean that it does not say.
 type Config struct {
-	Sensor    string // name of this sensor in alerts
-	Live      Live   // of the sensor that runs
-	Kafka     Kafka  // where a running sensor sends its alerts
+	Sensor    string   // name of this sensor in alerts
+	Live      Live     // of the sensor that runs
+	Kafka     Kafka    // where a running sensor sends its alerts
+	Outputs   []Output // files that it writes them to
 	Correlate Correlate
 	Zones     *zone.Table
 	Inventory inventory.Config
@@ -62,6 +63,9 @@ const (
 	SourceXDP  = "xdp"  // all that comes to an interface, which is kept from the host
 )
 
+// FormatConsole is the format of files that is for people.
+const FormatConsole = "console"
+
 // DefaultMetricsPort is the port of metrics where only an address is given.
 const DefaultMetricsPort = 9618
 
@@ -87,6 +91,7 @@ type Limits struct {
 type Kafka struct {
 	Brokers      []string // host:port
 	Topic        string
+	Format       string
 	Create       bool // the topic, if it is not there
 	Partitions   int  // of one that is made
 	Replication  int  // likewise
@@ -121,6 +126,16 @@ type Correlate struct {
 	Roles string // topic of what servers are
 }
 
+// Output is a file that alerts are written to.
+type Output struct {
+	Path        string
+	Format      string
+	RotateSize  int64         // bytes at which it is set aside
+	RotateEvery time.Duration // in which it is set aside
+	Keep        int           // files that were set aside and are left
+	Gzip        bool          // compress those
+}
+
 // TLS names files of PEM.
 type TLS struct {
 	CA        string // whom to trust; empty: whom the system trusts
@@ -133,9 +148,15 @@ func Default() *Config { return &Config{Zones: zone.Default()} }
 // most bounds the size of a configuration, bytes.
 const most = 1 << 20
 
-// Load reads a configuration; name is the file's, for errors, and rules are
-// those there are. An error of what it says is Errors.
-func Load(name string, from io.Reader, rules []alerts.Info) (*Config, error) {
+// Known is what a configuration may name and this package does not know.
+type Known struct {
+	Rules   []alerts.Info
+	Formats []string // of alerts, for machines
+}
+
+// Load reads a configuration; name is the file's, for errors, and known is what
+// there is. An error of what it says is Errors.
+func Load(name string, from io.Reader, known Known) (*Config, error) {
 	b, err := io.ReadAll(io.LimitReader(from, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -143,7 +164,7 @@ func Load(name string, from io.Reader, rules []alerts.Info) (*Config, error) {
 	if len(b) > most {
 		return nil, fmt.Errorf("%s: larger than %d MiB", name, most>>20)
 	}
-	l := loader{reader: reader{file: name}, rules: rules, config: Default()}
+	l := loader{reader: reader{file: name}, known: known, config: Default()}
 	if top := l.parse(b); top != nil {
 		l.load(top)
 	}
@@ -156,14 +177,14 @@ func Load(name string, from io.Reader, rules []alerts.Info) (*Config, error) {
 // loader turns the syntax tree into a Config.
 type loader struct {
 	reader
-	rules  []alerts.Info
+	known  Known
 	config *Config
 	zones  []string // names, also of zones with errors, so that these are said once
 }
 
 func (l *loader) load(top *ast.MappingNode) {
 	// Exceptions and policy name zones: those are read first, wherever they stand.
-	var sensor, kafka, correlate, zones, inv, rules, policy, limits ast.Node
+	var sensor, kafka, correlate, outputs, zones, inv, rules, policy, limits ast.Node
 	keep := func(n *ast.Node) func(*token.Token, ast.Node) {
 		return func(_ *token.Token, v ast.Node) { *n = v }
 	}
@@ -171,6 +192,7 @@ func (l *loader) load(top *ast.MappingNode) {
 		field{"sensor", keep(&sensor)},
 		field{"kafka", keep(&kafka)},
 		field{"correlate", keep(&correlate)},
+		field{"outputs", keep(&outputs)},
 		field{"zones", keep(&zones)},
 		field{"inventory", keep(&inv)},
 		field{"rules", keep(&rules)},
@@ -181,6 +203,7 @@ func (l *loader) load(top *ast.MappingNode) {
 		l.readKafka(kafka)
 	}
 	l.readCorrelate(correlate)
+	l.readOutputs(outputs)
 	l.readZones(zones)
 	l.readInventory(inv)
 	l.readRules(rules)
@@ -429,9 +452,9 @@ func (l *loader) readInventory(n ast.Node) {
 }
 
 func (l *loader) readRules(n ast.Node) {
-	ids := make([]string, len(l.rules))
-	for i := range l.rules {
-		ids[i] = l.rules[i].ID
+	ids := make([]string, len(l.known.Rules))
+	for i := range l.known.Rules {
+		ids[i] = l.known.Rules[i].ID
 	}
 	l.each(n, "rules", func(key *token.Token, id string, v ast.Node) {
 		i := slices.Index(ids, id)
@@ -442,7 +465,7 @@ func (l *loader) readRules(n ast.Node) {
 		if l.config.Rules == nil {
 			l.config.Rules = make(map[string]alerts.Settings)
 		}
-		l.config.Rules[id] = l.rule(&l.rules[i], v)
+		l.config.Rules[id] = l.rule(&l.known.Rules[i], v)
 	})
 }
 

@@ -18,8 +18,10 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// known stands for the rules there are.
-var known = []alerts.Info{
+// known stands for what there is.
+var known = Known{Rules: knownRules, Formats: []string{"ocsf", "ndjson"}}
+
+var knownRules = []alerts.Info{
 	{ID: "kms-zone-climb"},
 	{ID: "kms-unusual-port"},
 	{ID: "kms-foreign-interface"},
@@ -75,7 +77,7 @@ func TestFullExample(t *testing.T) {
 		Live: Live{Interfaces: []string{"eth1", "eth2"}, Mode: ModeSpan, Source: SourceRing, Rings: 2, RingSize: 64 << 20,
 			Metrics: netip.MustParseAddrPort("127.0.0.1:9618"), User: "kmswatch"},
 		Kafka: Kafka{
-			Brokers: []string{"kafka1.example:9093", "[2001:db8::9]:9093"}, Topic: "kmswatch-alerts",
+			Brokers: []string{"kafka1.example:9093", "[2001:db8::9]:9093"}, Topic: "kmswatch-alerts", Format: "ocsf",
 			Create: true, Partitions: 6, Replication: 3,
 			TLS:  &TLS{CA: "/etc/kmswatch/ca.pem", Cert: "/etc/kmswatch/cert.pem", Key: "/etc/kmswatch/key.pem"},
 			SASL: "SCRAM-SHA-512", User: "kmswatch", PasswordFile: "/etc/kmswatch/password",
@@ -84,6 +86,10 @@ func TestFullExample(t *testing.T) {
 			Health: Topic{Name: "kmswatch-health", Partitions: 1}, HealthEvery: 30 * time.Second,
 		},
 		Correlate: Correlate{Name: "correlate", Group: "kmswatch-correlate", State: "kmswatch-flows-state", Roles: "kmswatch-flows-roles"},
+		Outputs: []Output{
+			{Path: "/var/log/kmswatch/alerts.ndjson", Format: "ocsf", RotateSize: 64 << 20, RotateEvery: 24 * time.Hour, Keep: 30, Gzip: true},
+			{Path: "/var/log/kmswatch/alerts.txt", Format: "console"},
+		},
 		Inventory: inventory.Config{
 			KMSHosts: []inventory.KMSHost{
 				{Name: "kms1", Addresses: addrs("10.0.0.5", "fd00::5"), Management: netip.MustParseAddr("10.9.0.5"),
@@ -225,7 +231,17 @@ func TestBroken(t *testing.T) {
 		{"a certificate without a key", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, tls: {cert: c.pem}}\n", "x.yaml:1:51: tls: cert and key go together; name both, or none"},
 		{"credentials without a password", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, sasl: {mechanism: PLAIN, user: u}}\n",
 			"x.yaml:1:51: sasl: mechanism, user and password_file are needed; a password stands in a file of its own"},
-		{"an unknown key like none", "colour: red\n", "x.yaml:1:1: the configuration: unknown key colour; known are sensor, kafka, correlate, zones, inventory, rules, policy, limits"},
+		{"a format that is none", "kafka: {brokers: [\"k:9092\"], topic: t, spool: /s, format: console}\n", "x.yaml:1:59: format: unknown value console; known are ocsf, ndjson"},
+		{"an output of a format that is none", "outputs: [{path: /a, format: yaml}]\n", "x.yaml:1:30: format: unknown value yaml; known are console, ocsf, ndjson"},
+		{"an output without a path", "outputs:\n  - format: ocsf\n", "x.yaml:2:5: output without a path; add path: /var/log/kmswatch/alerts.ndjson"},
+		{"an output that is nothing", "outputs: [null]\n", "x.yaml:1:11: output: want a mapping, found nothing; write {path: /var/log/kmswatch/alerts.ndjson}"},
+		{"an output twice", "outputs:\n  - path: /a/b\n  - path: /a/./b\n", "x.yaml:3:11: path: /a/./b is that of the output on line 2; name another, or remove one"},
+		{"an output that is none", "outputs: [{path: \"-\"}]\n", "x.yaml:1:18: path: - is no file; name a file; kmswatch run --output says what goes to standard output"},
+		{"files that are never set aside", "outputs: [{path: /a, keep: 3, gzip: true}]\n",
+			"x.yaml:1:22: keep: the file is never set aside; add rotate_size: 64MiB, or rotate_every: 24h\nx.yaml:1:31: gzip: the file is never set aside; add rotate_size: 64MiB, or rotate_every: 24h"},
+		{"too small a file, too short a time, too few", "outputs: [{path: /a, rotate_size: 1KiB, rotate_every: 1s, keep: 0}]\n",
+			"x.yaml:1:35: rotate_size: 1KiB is less than 65536\nx.yaml:1:55: rotate_every: 1s is not within 1m to 720h\nx.yaml:1:65: keep: 0 is not within 1 to 100000"},
+		{"an unknown key like none", "colour: red\n", "x.yaml:1:1: the configuration: unknown key colour; known are sensor, kafka, correlate, outputs, zones, inventory, rules, policy, limits"},
 		{"an unknown key of a zone in {}", "zones:\n  - {name: a, trust: 1, networks: [10.0.0.0/8], color: red}\n", "x.yaml:2:49: zone: unknown key color; known are name, trust, networks"},
 		{"an unknown key of a rule", "rules:\n  kms-refused:\n    refusal: 3\n", "x.yaml:3:5: rule kms-refused: unknown key refusal; did you mean refusals?"},
 		{"an option of another rule", "rules:\n  kms-zone-climb: {refusals: 3}\n", "x.yaml:2:20: rule kms-zone-climb: unknown key refusals; known are enabled, severity, window, except"},
@@ -375,10 +391,10 @@ func TestOptionsTakeTheTypeOfTheirDefault(t *testing.T) {
 
 func TestReadingFails(t *testing.T) {
 	t.Parallel()
-	if _, err := Load("x.yaml", iotest.ErrReader(os.ErrPermission), nil); err == nil || err.Error() != "x.yaml: permission denied" {
+	if _, err := Load("x.yaml", iotest.ErrReader(os.ErrPermission), known); err == nil || err.Error() != "x.yaml: permission denied" {
 		t.Error(err)
 	}
-	if _, err := Load("x.yaml", strings.NewReader(strings.Repeat("#", most+1)), nil); err == nil || err.Error() != "x.yaml: larger than 1 MiB" {
+	if _, err := Load("x.yaml", strings.NewReader(strings.Repeat("#", most+1)), known); err == nil || err.Error() != "x.yaml: larger than 1 MiB" {
 		t.Error(err)
 	}
 }

@@ -32,6 +32,7 @@ func (l *loader) readKafka(n ast.Node) {
 			})
 		}},
 		name("topic", &c.Topic),
+		field{"format", func(_ *token.Token, v ast.Node) { c.Format, _ = l.word(v, "format", l.known.Formats) }},
 		field{"create", func(_ *token.Token, v ast.Node) { c.Create, _ = l.boolean(v, "create") }},
 		count("partitions", &c.Partitions, 10_000),
 		count("replication", &c.Replication, 100),

@@ -315,7 +315,7 @@ func load(t *testing.T, path, yaml string) *config.Config {
 	for _, r := range All() {
 		infos = append(infos, r.Info())
 	}
-	c, err := config.Load(path, strings.NewReader(yaml), infos)
+	c, err := config.Load(path, strings.NewReader(yaml), config.Known{Rules: infos})
 	if err != nil {
 		t.Fatal(err)
 	}

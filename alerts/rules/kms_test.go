@@ -101,7 +101,7 @@ func TestTheFullConfigurationSuitsTheRules(t *testing.T) {
 	for _, r := range All() {
 		infos = append(infos, r.Info())
 	}
-	c, err := config.Load(name, f, infos)
+	c, err := config.Load(name, f, config.Known{Rules: infos, Formats: []string{"ocsf"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,6 +209,20 @@ func (s *Source) bindAgain() error {
 	return s.bind()
 }
 
+// Trouble says why no frames can come: the interface is not up. It is empty when
+// they can.
+func (s *Source) Trouble() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch told := &s.watch.told; {
+	case told.Err != nil:
+		return fmt.Sprintf("it is back and cannot be opened: %v", told.Err)
+	case told.State != Up:
+		return "it is " + told.State.String()
+	}
+	return ""
+}
+
 // tell passes on what is news.
 func (s *Source) tell(c Change) {
 	c.Interface = s.opts.Interface

@@ -212,6 +212,10 @@ func (s *Source) look() error {
 	return fmt.Errorf("interface %s: %w", s.cfg.Interface, state)
 }
 
+// Trouble says why no frames can come: what Read told last, while it is so. It is
+// for the goroutine that reads.
+func (s *Source) Trouble() string { return s.trouble }
+
 // state gives nil, ErrDown, ErrGone or why the filter cannot be put on the interface
 // again. A renamed interface is the same; one of the
 // same name that came for one that went is taken in its place.

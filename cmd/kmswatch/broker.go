@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,25 +26,28 @@ import (
 	"kmswatch/alerts/sink"
 	"kmswatch/alerts/spool"
 	"kmswatch/alerts/zone"
+	"kmswatch/cmd/kmswatch/metrics"
 	"kmswatch/decode"
 )
 
 // broker sends alerts to Kafka and, where that is asked for, flow records and the
 // sensor's health, each to a topic of its own beside all else.
 type broker struct {
-	alerts *delivery
-	flows  *delivery // nil: none
-	health *delivery // likewise
+	recipient // of alerts
+	alerts    *delivery
+	flows     *delivery // nil: none
+	health    *delivery // likewise
 
 	recorder *flow.Recorder // iff flows
 	newest   *sink.Latest   // iff health
 	every    time.Duration  // health is told
 	told     time.Time      // last
 
-	encode ocsf.Encoder
-	sensor string
-	value  []byte // of the record under way
-	line   []byte // likewise, as the spool keeps it
+	encode  func([]byte, *alerts.Alert) []byte
+	records ocsf.Encoder
+	sensor  string
+	value   []byte // of the record under way
+	line    []byte // likewise, as the spool keeps it
 }
 
 // delivery takes records to a topic. They are written to a spool, which does not
@@ -57,7 +61,17 @@ type delivery struct {
 	kafka *sink.Kafka
 	stop  context.CancelFunc
 	ended chan struct{}
+
+	memory                    uint64        // records for which none was left
+	dropped, damaged, refused atomic.Uint64 // records
+	failures                  *failures     // nil: they are of no alerts, and logged alone
 }
+
+// Names of what may fail between an alert and the broker.
+const (
+	spoolName = "spool"
+	kafkaName = "kafka"
+)
 
 // outgoing is what is to be sent.
 type outgoing interface {
@@ -70,7 +84,7 @@ const checkLimit = 10 * time.Second
 
 // openBroker opens the spools and looks whether the broker takes what it will be
 // sent. One that does not answer may come later.
-func openBroker(ctx context.Context, c *config.Config, hosts *inventory.Inventory, log zerolog.Logger) (_ *broker, err error) {
+func openBroker(ctx context.Context, c *config.Config, hosts *inventory.Inventory, log zerolog.Logger, failed *failures) (_ *broker, err error) {
 	k := &c.Kafka
 	if len(k.Brokers) == 0 {
 		return nil, nil
@@ -79,26 +93,30 @@ func openBroker(ctx context.Context, c *config.Config, hosts *inventory.Inventor
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{sensor: c.Sensor, encode: ocsf.Encoder{Version: buildVersion()}}
+	b := &broker{
+		recipient: recipient{name: spoolName, log: log, failures: failed},
+		sensor:    c.Sensor, encode: encoder(k.Format), records: ocsf.Encoder{Version: buildVersion()},
+	}
+	b.to = b
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
 	o.Topic = k.Topic
-	if b.alerts, err = openDelivery(ctx, "alerts", o, k.Spool, int(alerts.Critical), k.SpoolSize, log); err != nil {
+	if b.alerts, err = openDelivery(ctx, "alerts", o, k.Spool, int(alerts.Critical), k.SpoolSize, log, failed); err != nil {
 		return nil, err
 	}
 	if t := &k.Flows; t.Name != "" {
 		o.Topic, o.Partitions = t.Name, cmp.Or(t.Partitions, k.Partitions)
-		if b.flows, err = openDelivery(ctx, "flow records", o, filepath.Join(k.Spool, "flows"), 1, t.SpoolSize, log); err != nil {
+		if b.flows, err = openDelivery(ctx, "flow records", o, filepath.Join(k.Spool, "flows"), 1, t.SpoolSize, log, nil); err != nil {
 			return nil, err
 		}
 		b.recorder = flow.NewRecorder(flow.Options{Sensor: c.Sensor, Zones: c.Zones, Inventory: hosts, Out: b.record(log)})
 	}
 	if t := &k.Health; t.Name != "" {
 		o.Topic, o.Partitions = t.Name, cmp.Or(t.Partitions, k.Partitions)
-		if b.health, err = openDelivery(ctx, "records of health", o, "", 0, 0, log); err != nil {
+		if b.health, err = openDelivery(ctx, "records of health", o, "", 0, 0, log, nil); err != nil {
 			return nil, err
 		}
 		b.newest = sink.NewLatest()
@@ -129,11 +147,13 @@ func kafkaOptions(k *config.Kafka) (sink.KafkaOptions, error) {
 
 // openDelivery opens the way to a topic, with a spool in the folder dir; without
 // one, if it is empty.
-func openDelivery(ctx context.Context, what string, o sink.KafkaOptions, dir string, levels int, size int64, log zerolog.Logger) (*delivery, error) {
+func openDelivery(ctx context.Context, what string, o sink.KafkaOptions, dir string, levels int, size int64, log zerolog.Logger, failed *failures) (*delivery, error) {
 	log = log.With().Str("topic", o.Topic).Logger()
-	d := &delivery{what: what, log: log, ended: make(chan struct{})}
+	d := &delivery{what: what, log: log, ended: make(chan struct{}), failures: failed}
 	o.Refused = func(m *sink.Message, err error) {
 		log.Error().Err(err).Str("key", string(m.Key)).Int("bytes", len(m.Value)).Msg("a record is lost: the broker does not take it")
+		d.refused.Add(1)
+		d.fail(alerts.AlertRefused, kafkaName, 1, err)
 	}
 	o.Report = func(err error) {
 		if err != nil {
@@ -158,16 +178,39 @@ func openDelivery(ctx context.Context, what string, o sink.KafkaOptions, dir str
 		return d, nil
 	}
 	d.spool, err = spool.Open(spool.Options{
-		Dir: dir, Levels: levels, Max: size,
-		Report: func(t spool.Trouble) {
-			log.Error().Stringer("what", t.What).Uint64("records", t.Records).Str("file", t.Path).AnErr("cause", t.Err).Msg("the spool of " + what + " is in trouble")
-		},
+		Dir: dir, Levels: levels, Max: size, Report: d.inTrouble,
 	})
 	if err != nil {
 		return nil, err
 	}
 	d.from = d.spool
 	return d, nil
+}
+
+// inTrouble tells what befell the spool.
+func (d *delivery) inTrouble(t spool.Trouble) {
+	if t.What == spool.Writable {
+		d.log.Info().Msg("the spool of " + d.what + " can be written again")
+		return
+	}
+	d.log.Error().Stringer("what", t.What).Uint64("records", t.Records).Str("file", t.Path).AnErr("cause", t.Err).Msg("the spool of " + d.what + " is in trouble")
+	switch t.What {
+	case spool.Dropped:
+		d.dropped.Add(t.Records)
+		d.fail(alerts.SpoolFull, spoolName, t.Records, t.Err)
+	case spool.Damaged:
+		d.damaged.Add(t.Records)
+		d.fail(alerts.SpoolDamaged, spoolName, t.Records, t.Err)
+	case spool.Unwritable:
+		d.fail(alerts.SpoolUnwritable, spoolName, 0, t.Err)
+	}
+}
+
+// fail has an alert tell what failed.
+func (d *delivery) fail(what alerts.Failed, where string, lost uint64, err error) {
+	if d.failures != nil {
+		d.failures.add(what, where, lost, err)
+	}
 }
 
 func clientTLS(c *config.TLS) (*tls.Config, error) {
@@ -228,12 +271,26 @@ func (b *broker) start() {
 	}
 }
 
+// take gives an alert to the broker, if there is one.
+func (b *broker) take(a *alerts.Alert) {
+	if b != nil {
+		b.recipient.take(a)
+	}
+}
+
+// settle is likewise.
+func (b *broker) settle(now time.Time) {
+	if b != nil {
+		b.recipient.settle(now)
+	}
+}
+
 // Write keeps an alert until the broker has it.
 func (b *broker) Write(a *alerts.Alert) error {
-	if b == nil || a.Stale {
+	if a.Stale {
 		return nil
 	}
-	b.value = b.encode.AppendJSON(b.value[:0], a)
+	b.value = b.encode(b.value[:0], a)
 	key := a.Server.Addr
 	if !key.IsValid() {
 		key = a.Client.Addr
@@ -248,11 +305,12 @@ func (b *broker) record(log zerolog.Logger) func(*flow.Record) {
 	var lost int
 	var told time.Time
 	return func(r *flow.Record) {
-		b.value = b.encode.AppendRecord(b.value[:0], r)
+		b.value = b.records.AppendRecord(b.value[:0], r)
 		err := b.keep(b.flows, 0, r.Client.Addr, sink.Header{Name: "kind", Value: r.Kind.String()})
 		if err == nil {
 			return
 		}
+		b.flows.memory++
 		lost++
 		if now := time.Now(); now.Sub(told) >= complainEvery {
 			log.Error().Err(err).Int("records", lost).Msg("flow records were not kept")
@@ -302,18 +360,24 @@ func (b *broker) tellHealth(now time.Time, h *health) {
 	}})
 }
 
-// depths tells what the broker does not have yet, by what it is.
-func (b *broker) depths() map[string]spool.Depth {
-	all := make(map[string]spool.Depth)
+// counts tells of each spool what the broker does not have yet, and what it will
+// never have.
+func (b *broker) counts() (all []metrics.Spool) {
 	for _, d := range b.each() {
-		if d.spool != nil {
-			all[d.what] = d.spool.Depth()
+		if d.spool == nil {
+			continue
 		}
+		c := metrics.Spool{Of: d.what, Depth: d.spool.Depth(), Memory: d.memory, Dropped: d.dropped.Load(), Damaged: d.damaged.Load(), Refused: d.refused.Load()}
+		if d == b.alerts {
+			c.Memory = b.lost
+		}
+		all = append(all, c)
 	}
 	return all
 }
 
-// lastWords is how long what is left may take to arrive when the sensor stops.
+// lastWords is how long what is left may take to be written, or to arrive, when
+// the sensor stops.
 const lastWords = 5 * time.Second
 
 // close sends what is left, for a while; what the broker does not take lies in

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"kmswatch/alerts"
-	"kmswatch/alerts/spool"
 	"kmswatch/cmd/kmswatch/metrics"
 )
 
@@ -31,8 +29,8 @@ type health struct {
 	Waiting    int               `json:"queue_batches"`
 	Alerts     uint64            `json:"alerts"`
 	Standing   int               `json:"standing_alerts"`
-	Unwritten  uint64            `json:"unwritten_alerts"`
 	Hosts      int               `json:"hosts"`
+	Outputs    []outputHealth    `json:"outputs"`
 	Spools     []spoolHealth     `json:"spools"`
 	Config     configHealth      `json:"config"`
 }
@@ -46,11 +44,20 @@ type interfaceHealth struct {
 	Bytes     uint64 `json:"bytes"`
 }
 
+type outputHealth struct {
+	Name    string `json:"name"`
+	Written uint64 `json:"written"`
+	Lost    uint64 `json:"lost"`
+	Waiting uint64 `json:"waiting"`
+}
+
 type spoolHealth struct {
-	Of      string  `json:"of"`
-	Records uint64  `json:"records"`
-	Bytes   int64   `json:"bytes"`
-	Oldest  float64 `json:"oldest_seconds"`
+	Of       string  `json:"of"`
+	Records  uint64  `json:"records"`
+	Bytes    int64   `json:"bytes"`
+	Oldest   float64 `json:"oldest_seconds"`
+	Writable bool    `json:"writable"`
+	Lost     uint64  `json:"lost"`
 }
 
 type configHealth struct {
@@ -77,16 +84,13 @@ func (h *health) fill(s *metrics.Snapshot) {
 	e := &s.Engine.Stats
 	h.Flows, h.Evicted, h.PDUs, h.Calls, h.Exchanges, h.Lookups, h.Anomalies = e.Flows, e.Evicted, e.PDUs, e.Calls, e.Exchanges, e.Lookups, e.Anomalies
 	h.Waiting, h.Hosts = s.Engine.Waiting, s.Hosts
-	h.setAlerts(&s.Alerts)
-	for _, of := range []string{"alerts", "flow records"} {
-		if d, ok := s.Spools[of]; ok {
-			h.Spools = append(h.Spools, newSpoolHealth(of, d))
-		}
+	h.Alerts, h.Standing = s.Alerts.Raised, s.Alerts.Standing
+	for i := range s.Outputs {
+		o := &s.Outputs[i]
+		h.Outputs = append(h.Outputs, outputHealth{o.Name, o.Written, o.Lost, o.Waiting})
 	}
-}
-
-func (h *health) setAlerts(s *alerts.Stats) { h.Alerts, h.Standing = s.Raised, s.Standing }
-
-func newSpoolHealth(of string, d spool.Depth) spoolHealth {
-	return spoolHealth{of, d.Records, d.Bytes, d.Oldest.Seconds()}
+	for i := range s.Spools {
+		d := &s.Spools[i]
+		h.Spools = append(h.Spools, spoolHealth{d.Of, d.Records, d.Bytes, d.Oldest.Seconds(), !d.Unwritable, d.Memory + d.Dropped + d.Damaged + d.Refused})
+	}
 }

@@ -30,8 +30,10 @@ type interfaces struct {
 	all []*lasting
 }
 
-// openInterfaces opens the source of each interface that is named.
-func openInterfaces(names []string, open func(string) (capture.Source, error), log zerolog.Logger) (*interfaces, error) {
+// openInterfaces opens the source of each interface that is named. Blind is told,
+// by the goroutine that reads, of one that gives nothing; a mirror port also is
+// blind when it is down, while on a host nothing passes an interface then.
+func openInterfaces(names []string, open func(string) (capture.Source, error), mirrors bool, blind func(name, cause string), log zerolog.Logger) (*interfaces, error) {
 	i := new(interfaces)
 	for _, name := range names {
 		src, err := open(name)
@@ -44,6 +46,7 @@ func openInterfaces(names []string, open func(string) (capture.Source, error), l
 		i.all = append(i.all, &lasting{
 			name: name, open: func() (capture.Source, error) { return open(name) }, src: src,
 			log: log.With().Str("interface", name).Logger(), closed: make(chan struct{}),
+			mirror: mirrors, blind: blind,
 		})
 	}
 	i.Source = i.all[0]
@@ -61,7 +64,7 @@ func openInterfaces(names []string, open func(string) (capture.Source, error), l
 func (i *interfaces) counts() []metrics.Interface {
 	all := make([]metrics.Interface, len(i.all))
 	for n, l := range i.all {
-		all[n] = metrics.Interface{Name: l.name, Stats: l.Stats(), Kernel: l.judged()}
+		all[n] = metrics.Interface{Name: l.name, Stats: l.Stats(), Kernel: l.judged(), Trouble: l.cause()}
 	}
 	return all
 }
@@ -111,17 +114,21 @@ type lasting struct {
 	open   func() (capture.Source, error)
 	log    zerolog.Logger
 	closed chan struct{}
+	mirror bool
+	blind  func(name, cause string)
 
+	ill      bool // trouble is not empty
 	failures int  // Reads that failed, one after the other
 	dead     bool // the source is to be closed by the next Read: its frames are lent still
 	next     time.Time
 	wait     time.Duration
 
-	mu     sync.Mutex // for who does not read; who reads changes these
-	src    capture.Source
-	before capture.Stats // of the sources before
-	ports  map[port]bool // that were to be watched
-	deaf   bool          // the source did not do what it was told, which was logged
+	mu      sync.Mutex // for who does not read; who reads changes these
+	src     capture.Source
+	before  capture.Stats // of the sources before
+	ports   map[port]bool // that were to be watched
+	trouble string        // why it gives nothing; empty if it does
+	deaf    bool          // the source did not do what it was told, which was logged
 }
 
 func (l *lasting) watchPort(p port) error {
@@ -175,6 +182,9 @@ func (l *lasting) Read(frames []capture.Frame) (int, error) {
 	n, err := l.src.Read(frames)
 	if err == nil || err == io.EOF {
 		l.failures = 0
+		if n == 0 && l.mirror || l.ill {
+			l.examine()
+		}
 		return n, err
 	}
 	select {
@@ -191,11 +201,43 @@ func (l *lasting) Read(frames []capture.Frame) (int, error) {
 	if l.failures == patience {
 		l.log.Error().Err(err).Msg("the interface failed; it is opened again")
 		l.dead = true
+		l.note(err.Error())
 	}
 	if n == 0 {
 		return 0, l.pause(silence)
 	}
 	return n, nil
+}
+
+// examine finds out whether the source that is read can give frames.
+func (l *lasting) examine() {
+	cause := ""
+	if s, ok := l.src.(interface{ Trouble() string }); ok && l.mirror {
+		cause = s.Trouble()
+	}
+	l.note(cause)
+}
+
+// note remembers why the interface gives nothing, if it does not, and tells it
+// when that begins.
+func (l *lasting) note(cause string) {
+	if cause == "" && !l.ill {
+		return
+	}
+	if cause != "" && !l.ill {
+		l.blind(l.name, cause)
+	}
+	l.ill = cause != ""
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trouble = cause
+}
+
+// cause gives why the interface gives nothing; nothing if it does.
+func (l *lasting) cause() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trouble
 }
 
 // pause waits, unless the source is closed.

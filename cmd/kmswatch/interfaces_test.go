@@ -15,7 +15,7 @@ import (
 // the interface and a number of their own.
 func TestSeveralInterfacesAreOne(t *testing.T) {
 	queues := map[string]*queued{"eth1": newQueued("eth1"), "eth2": newQueued("eth2"), "eth3": newQueued("eth3")}
-	src, err := openInterfaces([]string{"eth1", "eth2", "eth3"}, func(name string) (capture.Source, error) { return queues[name], nil }, zerolog.Nop())
+	src, err := openInterfaces([]string{"eth1", "eth2", "eth3"}, func(name string) (capture.Source, error) { return queues[name], nil }, true, sighted(t), zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +70,54 @@ func TestSeveralInterfacesAreOne(t *testing.T) {
 	}
 }
 
+// sighted is for interfaces that are never blind.
+func sighted(t *testing.T) func(string, string) {
+	return func(name, cause string) { t.Errorf("%s is said to be blind: %s", name, cause) }
+}
+
+// ailing is a source that is silent, and says why.
+type ailing struct {
+	sourceFunc
+	trouble *string
+}
+
+func (a ailing) Trouble() string { return *a.trouble }
+
+// TestAnInterfaceThatIsDownIsBlind, is told to be so once each time, and shows it
+// until it is up again; on a host it is not.
+func TestAnInterfaceThatIsDownIsBlind(t *testing.T) {
+	for _, mirror := range []bool{true, false} {
+		trouble := ""
+		var told []string
+		src, err := openInterfaces([]string{"eth1"}, func(string) (capture.Source, error) {
+			return ailing{func([]capture.Frame) (int, error) { return 0, nil }, &trouble}, nil
+		}, mirror, func(name, cause string) { told = append(told, name+" "+cause) }, zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, now := range []string{"", "it is down", "it is down", "it is gone", "", "it is down"} {
+			trouble = now
+			if _, err := src.Read(nil); err != nil {
+				t.Fatal(err)
+			}
+			want := now
+			if !mirror {
+				want = ""
+			}
+			if got := src.counts()[0].Trouble; got != want {
+				t.Errorf("mirror %v: %q, want %q", mirror, got, want)
+			}
+		}
+		want := "eth1 it is down, eth1 it is down"
+		if !mirror {
+			want = ""
+		}
+		if got := strings.Join(told, ", "); got != want {
+			t.Errorf("mirror %v: told %q", mirror, got)
+		}
+	}
+}
+
 // TestAnInterfaceInTroubleIsReadOn: a source that tells of trouble, and then has
 // frames again, is the same source.
 func TestAnInterfaceInTroubleIsReadOn(t *testing.T) {
@@ -85,7 +133,7 @@ func TestAnInterfaceInTroubleIsReadOn(t *testing.T) {
 			}
 			return 1, nil
 		}), nil
-	}, zerolog.Nop())
+	}, true, sighted(t), zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +158,7 @@ func TestWhenOneInterfaceCannotBeOpenedTheOthersAreClosed(t *testing.T) {
 			return first, nil
 		}
 		return nil, errors.New("no such interface")
-	}, zerolog.Nop())
+	}, true, sighted(t), zerolog.Nop())
 	if err == nil || err.Error() != "eth2: no such interface" {
 		t.Errorf("%v", err)
 	}

@@ -224,9 +224,13 @@ func testSensor(t *testing.T, workers int) (s *sensor, text func() string) {
 	s = &sensor{
 		log: zerolog.Nop(), live: new(live), metrics: metrics.New("test", nil), manager: newManager(zerolog.Nop()),
 		now: time.Now, conf: conf, hosts: newInventory(conf), anomalies: make(map[metrics.Anomaly]uint64),
-		out: &output{to: io.Discard},
+		failures: new(failures),
 	}
-	s.sink = liveSink("ndjson", s.out, false)
+	s.outputs = &outputs{log: s.log, now: time.Now, failures: s.failures}
+	if err := s.outputs.open(config.Output{Format: "ndjson"}, io.Discard, false); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.outputs.close)
 	ac := alertsConfig(conf)
 	ac.Inventory, ac.Out = s.hosts, s.take
 	var err error

@@ -31,7 +31,7 @@ type replayFlags struct {
 }
 
 func newReplay(t terminal) *cobra.Command {
-	f := replayFlags{format: oneOf{value: "console", words: []string{"console", "ndjson"}}}
+	f := replayFlags{format: formatFlag()}
 	c := &cobra.Command{
 		Use:   "replay FILE|FOLDER|- ...",
 		Short: "Print the alerts of captures",
@@ -52,7 +52,7 @@ are read, and the exit code is 1.`,
 	}
 	flags := c.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "zones, inventory and rules, a YAML `file`")
-	flags.VarP(&f.format, "format", "f", "console, or ndjson: OCSF Detection Findings, one JSON object a line")
+	flags.VarP(&f.format, "format", "f", formatHelp)
 	flags.StringVarP(&f.output, "output", "o", "-", "`file` for the alerts; - for standard output")
 	flags.StringVar(&f.flows, "flows", "", "`file` for flow records: OCSF Network Activity, one JSON object a line")
 	flags.IntVarP(&f.workers, "workers", "w", 1, "decoding `goroutines`")
@@ -181,9 +181,8 @@ type alertWriter struct {
 }
 
 func newAlertWriter(format string, to io.Writer, colour bool) *alertWriter {
-	if format == "ndjson" {
-		e := ocsf.Encoder{Version: buildVersion()}
-		return &alertWriter{to: sink.NewNDJSON(to, e.AppendJSON)}
+	if format != config.FormatConsole {
+		return &alertWriter{to: sink.NewNDJSON(to, encoder(format))}
 	}
 	c := sink.NewConsole(to)
 	c.Colour = colour

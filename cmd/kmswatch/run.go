@@ -22,8 +22,6 @@ import (
 
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
-	"kmswatch/alerts/ocsf"
-	"kmswatch/alerts/sink"
 	"kmswatch/capture"
 	"kmswatch/cmd/kmswatch/confine"
 	"kmswatch/cmd/kmswatch/metrics"
@@ -58,7 +56,7 @@ func newRun(t terminal, open openFunc) *cobra.Command {
 	l := live{
 		mode:   oneOf{value: config.ModeSpan, words: []string{config.ModeSpan, config.ModeHost}},
 		source: oneOf{value: config.SourceRing, words: []string{config.SourceRing, config.SourceXDP}},
-		format: oneOf{value: "console", words: []string{"console", "ndjson"}},
+		format: formatFlag(),
 	}
 	c := &cobra.Command{
 		Use:   "run",
@@ -76,14 +74,18 @@ the host: it is for a port that only a mirror feeds.
 Run it as root, or with the capabilities CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and
 CAP_PERFMON. Once all is open it gives up what it does not need: root becomes the
 user kmswatch, or nobody if there is none, no capability is left, and Landlock
-and seccomp leave the configuration's folder to read and the output's to write.
+and seccomp leave the configuration's folder to read and the outputs' to write.
 An interface that goes down or away is waited for. Where the rights to open it anew
 are gone, with the source xdp, it ends when the interface is back, so that a service
 manager starts it anew.
 
 SIGTERM and SIGINT stop it once all is told; a second one at once. SIGHUP reads
-zones, inventory and rules anew, without the loss of a flow, and opens the output
-anew; a configuration with a mistake is refused whole. Logs go to standard error.`,
+zones, inventory and rules anew, without the loss of a flow, and opens the outputs
+anew; a configuration with a mistake is refused whole. Logs go to standard error.
+
+Alerts also go to the files that the section outputs of the configuration names,
+which are set aside by size and time, and to Kafka. A slow output holds up neither
+the others nor the capture: what it has no room for is lost, which is an alert.`,
 		Example: `  kmswatch run --interface eth1
   kmswatch run -i eth1 -i eth2 --config zones.yaml --format ndjson --output /var/log/kmswatch/alerts.ndjson --metrics 9618`,
 		Args: atMost(0),
@@ -94,7 +96,7 @@ anew; a configuration with a mistake is refused whole. Logs go to standard error
 	flags.VarP(&l.mode, "mode", "m", "span: a mirror port; or host: an interface of this host")
 	flags.Var(&l.source, "source", "ring: any interface; or xdp: a port that only a mirror feeds, at line rate")
 	flags.StringVarP(&l.config, "config", "c", "", "zones, inventory and rules, a YAML `file`")
-	flags.VarP(&l.format, "format", "f", "console, or ndjson: OCSF Detection Findings, one JSON object a line")
+	flags.VarP(&l.format, "format", "f", formatHelp)
 	flags.StringVarP(&l.output, "output", "o", "-", "`file` to append the alerts to; - for standard output")
 	flags.StringVar(&l.metrics, "metrics", "", "serve metrics for Prometheus at an `address` and port; a port alone is that of 127.0.0.1")
 	flags.IntVarP(&l.workers, "workers", "w", 1, "decoding `goroutines`")
@@ -180,13 +182,20 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		load:      func() (*config.Config, error) { return loadConfig(l.config) },
 		hosts:     newInventory(conf),
 		anomalies: make(map[metrics.Anomaly]uint64),
+		failures:  new(failures),
 	}
-	if s.out, err = openOutput(l.output, t.out); err != nil {
+	s.outputs = &outputs{log: log, now: now, failures: s.failures}
+	to, err := l.outputs(conf)
+	if err != nil {
 		return err
 	}
-	defer s.out.close()
-	s.sink = liveSink(l.format.value, s.out, l.output == "-" && t.colour())
-	if s.broker, err = openBroker(c.Context(), conf, s.hosts, log); err != nil {
+	defer s.outputs.close()
+	for _, o := range to {
+		if err := s.outputs.open(o, t.out, o.Path == "" && t.colour()); err != nil {
+			return err
+		}
+	}
+	if s.broker, err = openBroker(c.Context(), conf, s.hosts, log, s.failures); err != nil {
 		return err
 	}
 	defer s.broker.close()
@@ -212,6 +221,8 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 
 	s.src, err = openInterfaces(l.interfaces, func(name string) (capture.Source, error) {
 		return open(name, &l, log.With().Str("interface", name).Logger())
+	}, l.mode.value == config.ModeSpan, func(name, cause string) {
+		s.failures.add(alerts.InterfaceGone, name, 0, errors.New(cause))
 	}, log)
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("%w; run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW and CAP_PERFMON", err)
@@ -225,7 +236,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 		return err
 	}
 	defer s.owners.close()
-	if err := s.giveUpRights(conf); err != nil {
+	if err := s.giveUpRights(conf, to); err != nil {
 		return err
 	}
 	s.broker.start()
@@ -279,16 +290,6 @@ func newLogger(to io.Writer, now func() time.Time) zerolog.Logger {
 	}))
 }
 
-// liveSink writes alerts as they come. Nothing is buffered: an alert is a write.
-func liveSink(format string, to io.Writer, colour bool) alertSink {
-	if format == "ndjson" {
-		return sink.NewNDJSON(to, ocsf.Encoder{Version: buildVersion()}.AppendJSON)
-	}
-	c := sink.NewConsole(to)
-	c.Live, c.Colour = true, colour
-	return c
-}
-
 // serve serves metrics until the function that it gives is called.
 func serve(at netip.AddrPort, h http.Handler) (stop func(), err error) {
 	listener, err := net.Listen("tcp", at.String())
@@ -312,7 +313,7 @@ func serve(at netip.AddrPort, h http.Handler) (stop func(), err error) {
 }
 
 // giveUpRights leaves the rights that a sensor needs once its sources are open.
-func (s *sensor) giveUpRights(conf *config.Config) error {
+func (s *sensor) giveUpRights(conf *config.Config, to []config.Output) error {
 	log, l := s.log, s.live
 	if l.keepRights {
 		return nil
@@ -327,10 +328,19 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 			o.Read = append(o.Read, filepath.Dir(to))
 		}
 	}
-	if l.output != "-" {
-		o.Write = []string{filepath.Dir(l.output)}
-		if st, err := os.Lstat(l.output); err == nil && st.Mode().IsRegular() { // and no device
-			if err := confine.Give(l.output, l.user); err != nil {
+	var files []config.Output // and no devices
+	for _, out := range to {
+		if out.Path == "" {
+			continue
+		}
+		if rotates(out) {
+			o.Own = append(o.Own, filepath.Dir(out.Path))
+		} else {
+			o.Write = append(o.Write, filepath.Dir(out.Path))
+		}
+		if st, err := os.Lstat(out.Path); err == nil && st.Mode().IsRegular() {
+			files = append(files, out)
+			if err := confine.Give(out.Path, l.user); err != nil {
 				return fmt.Errorf("output: %w", err)
 			}
 		}
@@ -353,8 +363,12 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 		return fmt.Errorf("give up rights: %w; --keep-rights gives up none", err)
 	}
 	log.Info().Str("user", r.User).Str("capabilities", r.Kept).Int("landlock", r.Landlock).Bool("seccomp", r.Seccomp).Msg("rights given up")
-	if st, err := os.Lstat(l.output); err == nil && st.Mode().IsRegular() {
-		if err := confine.Writable(filepath.Dir(l.output)); err != nil {
+	for _, out := range files {
+		switch err := confine.Writable(filepath.Dir(out.Path)); {
+		case err == nil:
+		case rotates(out):
+			return fmt.Errorf("output %s: it cannot be set aside: %w for the user %s; give that user a folder for it, or stay with --user root", out.Path, err, r.User)
+		default:
 			log.Warn().Err(err).Msg("the output's folder is not writable for that user: once the file is moved away, SIGHUP opens no new one")
 		}
 	}
@@ -367,6 +381,9 @@ func (s *sensor) giveUpRights(conf *config.Config) error {
 	}
 	return nil
 }
+
+// rotates tells whether an output's file is set aside.
+func rotates(o config.Output) bool { return o.RotateSize > 0 || o.RotateEvery > 0 }
 
 // interfacesUp names the interfaces of this machine that are up.
 func interfacesUp() (names []string) {

@@ -248,12 +248,12 @@ func TestRun(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 			for name, want := range map[string]float64{
-				`kmswatch_alerts_total{rule="kms-zone-climb",severity="medium"}`: 1,
-				`kmswatch_config_reloads_total{result="ok"}`:                     1,
-				`kmswatch_config_reloads_total{result="failed"}`:                 1,
-				`kmswatch_frames_total{interface="eth7",verdict="dropped"}`:      0,
-				`kmswatch_alert_write_errors_total`:                              0,
-				`kmswatch_flows_evicted_total`:                                   0,
+				`kmswatch_alerts_total{rule="kms-zone-climb",severity="medium"}`:       1,
+				`kmswatch_config_reloads_total{result="ok"}`:                           1,
+				`kmswatch_config_reloads_total{result="failed"}`:                       1,
+				`kmswatch_frames_total{interface="eth7",verdict="dropped"}`:            0,
+				`kmswatch_output_alerts_total{output="standard output",result="lost"}`: 0,
+				`kmswatch_flows_evicted_total`:                                         0,
 			} {
 				if got := value(t, text, name); got != want {
 					t.Errorf("%s %v, want %v", name, got, want)

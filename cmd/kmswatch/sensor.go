@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -58,8 +57,8 @@ type sensor struct {
 	// Of the goroutine that is told.
 	eval      *alerts.Evaluator
 	hosts     *inventory.Inventory
-	out       *output
-	sink      alertSink
+	failures  *failures
+	outputs   *outputs
 	owners    *owners
 	broker    *broker
 	anomalies map[metrics.Anomaly]uint64
@@ -69,18 +68,12 @@ type sensor struct {
 	started   time.Time
 	loaded    time.Time // the configuration in force
 	refused   bool      // the one that was read last
-	unwritten uint64    // alerts that could not be written
-	complaint time.Time // likewise, of writing
-	untold    int       // alerts that could not be written since
 
 	// Of the loop.
 	dropped uint64    // of the sources, as was told last
 	loss    time.Time // when it was logged last
 	logged  uint64    // dropped then
 }
-
-// alertSink is what alerts are written to.
-type alertSink interface{ Write(*alerts.Alert) error }
 
 // reloaded is a configuration that was read anew.
 type reloaded struct {
@@ -123,21 +116,8 @@ func (s *sensor) take(a *alerts.Alert) {
 		s.raised++
 		s.metrics.Alert(a.Rule.ID, a.Severity, s.now().Sub(time.Unix(0, a.Last)))
 	}
-	err := cmp.Or(s.sink.Write(a), s.broker.Write(a))
-	if err == nil {
-		return
-	}
-	s.metrics.WriteError()
-	s.unwritten++
-	s.untold++
-	if errors.Is(err, syscall.EPIPE) {
-		err = fmt.Errorf("write alerts: %w", err)
-		s.broken.CompareAndSwap(nil, &err)
-	}
-	if now := s.now(); now.Sub(s.complaint) >= complainEvery {
-		s.log.Error().Err(err).Int("alerts", s.untold).Msg("alerts were not written")
-		s.complaint, s.untold = now, 0
-	}
+	s.outputs.take(a)
+	s.broker.take(a)
 }
 
 // run reads until ctx is done, and then what was captured before, or until the
@@ -197,12 +177,15 @@ func (s *sensor) run(ctx context.Context, reload <-chan struct{}) error {
 	}
 }
 
-// close tells what waits and ends all alerts.
+// close tells what waits, ends all alerts and writes them.
 func (s *sensor) close() {
 	s.tellLoss(s.now())
 	s.engine.Between(s.rest)
 	s.engine.Close()
 	s.eval.Close()
+	s.outputs.close()
+	s.broker.settle(s.now())
+	s.noteGone()
 	st := s.engine.Stats()
 	if s.broker != nil && s.broker.health != nil {
 		now := s.now()
@@ -217,7 +200,14 @@ func (s *sensor) close() {
 // rest does what is done between frames, where the engine tells.
 func (s *sensor) rest(m decode.Moment) {
 	s.eval.Advance(m.Time)
+	for _, f := range s.failures.take() {
+		f.Head().Time = m.Time
+		s.eval.Handle(f)
+	}
 	now := s.now()
+	s.outputs.settle(now)
+	s.broker.settle(now)
+	s.noteGone()
 	if now.Sub(s.snapshot) < time.Second {
 		return
 	}
@@ -238,7 +228,7 @@ func (s *sensor) look(m decode.Moment, now time.Time) *metrics.Snapshot {
 	hosts, _ := s.hosts.Hosts()
 	return &metrics.Snapshot{
 		At: now, Interfaces: s.src.counts(), Engine: m, Alerts: s.eval.Stats(), Hosts: hosts, Anomalies: maps.Clone(s.anomalies),
-		Spools: s.broker.depths(),
+		Outputs: s.outputs.counts(), Spools: s.broker.counts(),
 	}
 }
 
@@ -246,10 +236,21 @@ func (s *sensor) look(m decode.Moment, now time.Time) *metrics.Snapshot {
 func (s *sensor) health(state string, snap *metrics.Snapshot) *health {
 	h := &health{
 		Sensor: s.broker.sensor, Version: buildVersion(), Started: s.started.UTC(), State: state, Mode: s.live.mode.value,
-		Unwritten: s.unwritten, Config: configHealth{File: s.live.config, Loaded: s.loaded.UTC(), Failed: s.refused},
+		Config: configHealth{File: s.live.config, Loaded: s.loaded.UTC(), Failed: s.refused},
 	}
 	h.fill(snap)
 	return h
+}
+
+// noteGone ends the sensor when nobody is left to read its alerts.
+func (s *sensor) noteGone() {
+	if s.broker != nil {
+		return
+	}
+	if err := s.outputs.gone(); err != nil {
+		broken := fmt.Errorf("write alerts: %w", err)
+		s.broken.CompareAndSwap(nil, &broken)
+	}
 }
 
 // describe says how it goes, in a line.
@@ -303,8 +304,8 @@ func (s *sensor) reconfigure(r reloaded) {
 			s.log.Error().Str("mistake", mistake.Error()).Msg("the configuration has a mistake")
 		}
 	} else {
-		if !reflect.DeepEqual(r.conf.Live, s.conf.Live) || !reflect.DeepEqual(r.conf.Kafka, s.conf.Kafka) || r.conf.Limits != s.conf.Limits {
-			s.log.Warn().Msg("sensor, kafka and limits of the configuration are those of the start: they need a restart")
+		if !reflect.DeepEqual(r.conf.Live, s.conf.Live) || !reflect.DeepEqual(r.conf.Kafka, s.conf.Kafka) || !slices.Equal(r.conf.Outputs, s.conf.Outputs) || r.conf.Limits != s.conf.Limits {
+			s.log.Warn().Msg("sensor, kafka, outputs and limits of the configuration are those of the start: they need a restart")
 		}
 		s.conf = r.conf
 		s.watchPorts(r.conf)
@@ -330,9 +331,7 @@ func (s *sensor) reconfigure(r reloaded) {
 		} else {
 			s.log.Error().Err(r.err).Msg(status)
 		}
-		if err := s.out.reopen(); err != nil {
-			s.log.Error().Err(err).Msg("the output cannot be opened anew; alerts go where they went")
-		}
+		s.outputs.reopen()
 		s.manager.ready(status)
 	})
 }

@@ -25,7 +25,7 @@ func loadConfig(path string) (*config.Config, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return config.Load(path, f, infos())
+	return config.Load(path, f, config.Known{Rules: infos(), Formats: formatNames()})
 }
 
 // infos gives what the rules say of themselves: those of a sensor, and those of

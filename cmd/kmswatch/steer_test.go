@@ -114,7 +114,7 @@ func TestAKernelThatCannotBeSteeredIsSaidOnce(t *testing.T) {
 	src := newSteered()
 	src.err = errors.New("full")
 	var logs strings.Builder
-	i, err := openInterfaces([]string{"eth1"}, func(string) (capture.Source, error) { return src, nil }, zerolog.New(&logs))
+	i, err := openInterfaces([]string{"eth1"}, func(string) (capture.Source, error) { return src, nil }, true, sighted(t), zerolog.New(&logs))
 	if err != nil {
 		t.Fatal(err)
 	}

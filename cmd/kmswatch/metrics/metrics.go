@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kmswatch/alerts"
+	"kmswatch/alerts/sink"
 	"kmswatch/alerts/spool"
 	"kmswatch/bpf"
 	"kmswatch/capture"
@@ -31,7 +32,23 @@ type Snapshot struct {
 	Alerts     alerts.Stats
 	Hosts      int // observed
 	Anomalies  map[Anomaly]uint64
-	Spools     map[string]spool.Depth // by what is in them
+	Outputs    []Output
+	Spools     []Spool
+}
+
+// Output is one that alerts are written to.
+type Output struct {
+	Name string
+	sink.Counts
+	Rotations uint64 // files that were set aside
+}
+
+// Spool is what stands between records and a broker, and those that it lost: for
+// lack of memory, to its bound, to damage, or since the broker refused them.
+type Spool struct {
+	Of string // what they are
+	spool.Depth
+	Memory, Dropped, Damaged, Refused uint64
 }
 
 // Interface is one that is watched.
@@ -39,6 +56,8 @@ type Interface struct {
 	Name   string
 	Stats  capture.Stats
 	Kernel *bpf.Counters // of the filter in the kernel; nil iff there is none
+
+	Trouble string // why it gives nothing; empty if it does
 }
 
 // Anomaly names a kind of anomaly.
@@ -53,7 +72,6 @@ type Metrics struct {
 	last     atomic.Pointer[Snapshot]
 	alerts   *prometheus.CounterVec
 	lag      prometheus.Histogram
-	lost     prometheus.Counter
 	reloads  *prometheus.CounterVec
 	loaded   prometheus.Gauge
 }
@@ -71,9 +89,6 @@ func New(version string, rules []alerts.Info) *Metrics {
 		}, []string{"rule", "severity"}),
 		lag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "kmswatch_alert_lag_seconds", Help: "Time from the frame that an alert stands on to the alert.", Buckets: lagBuckets,
-		}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "kmswatch_alert_write_errors_total", Help: "Alerts that could not be written.",
 		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kmswatch_config_reloads_total", Help: "Reloads of the configuration, by result.",
@@ -93,7 +108,7 @@ func New(version string, rules []alerts.Info) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.alerts, m.lag, m.lost, m.reloads, m.loaded, build, snapshots{m},
+	m.registry.MustRegister(m.alerts, m.lag, m.reloads, m.loaded, build, snapshots{m},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -106,9 +121,6 @@ func (m *Metrics) Alert(rule string, severity alerts.Severity, lag time.Duration
 	m.alerts.WithLabelValues(rule, severity.String()).Inc()
 	m.lag.Observe(lag.Seconds())
 }
-
-// WriteError counts an alert that could not be written.
-func (m *Metrics) WriteError() { m.lost.Inc() }
 
 // Loaded tells that a configuration is in force since then.
 func (m *Metrics) Loaded(at time.Time) { m.loaded.Set(float64(at.UnixNano()) / 1e9) }
@@ -125,7 +137,8 @@ func (m *Metrics) Reloaded(ok bool) {
 // stale is the age from which a Snapshot says that the sensor hangs.
 const stale = 10 * time.Second
 
-// Handler serves /metrics, and /healthz: 200 while Snapshots come, else 503.
+// Handler serves /metrics, and /healthz: 200 while Snapshots come and every
+// interface gives what there is, else 503.
 func (m *Metrics) Handler(now func() time.Time) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
@@ -137,6 +150,12 @@ func (m *Metrics) Handler(now func() time.Time) http.Handler {
 		case now().Sub(s.At) > stale:
 			http.Error(w, fmt.Sprintf("nothing was heard of the sensor for %v", now().Sub(s.At).Round(time.Second)), http.StatusServiceUnavailable)
 		default:
+			for _, i := range s.Interfaces {
+				if i.Trouble != "" {
+					http.Error(w, fmt.Sprintf("nothing is seen of the interface %s: %s", i.Name, i.Trouble), http.StatusServiceUnavailable)
+					return
+				}
+			}
 			_, _ = io.WriteString(w, "ok\n")
 		}
 	})
@@ -155,6 +174,7 @@ var (
 	judged     = desc("kernel_frames_total", "Frames, by what the filter in the kernel found them to be.", "interface", "verdict")
 	judgedSize = desc("kernel_bytes_total", "Bytes of those frames.", "interface", "verdict")
 	bytes      = desc("bytes_total", "Captured bytes of the frames received.", "interface")
+	up         = desc("interface_up", "1 while frames can come from the interface, else 0.", "interface")
 	interest   = desc("frames_of_interest_total", "Frames received that belong to a flow that is decoded.")
 	flows      = desc("flows_total", "Flows that were decoded.")
 	evictions  = desc("flows_evicted_total", "Flows that made room for others.")
@@ -170,9 +190,15 @@ var (
 	repeats    = desc("alert_repeats_total", "Findings that were folded into an alert that stood.")
 	excepted   = desc("alert_exceptions_total", "Findings that an exception let pass.")
 	outOfRoom  = desc("alerts_evicted_total", "Alerts that made room for others before their window ended.")
+	written    = desc("output_alerts_total", "Alerts, by what became of them at an output: written, or lost for lack of room or of a reader.", "output", "result")
+	queued     = desc("output_waiting_alerts", "Alerts that wait for an output.", "output")
+	queuedSize = desc("output_waiting_bytes", "Bytes of those alerts.", "output")
+	rotations  = desc("output_rotations_total", "Files of an output that were set aside.", "output")
 	spooled    = desc("spool_records", "Records that the broker does not have yet, by what they are.", "of")
 	spoolBytes = desc("spool_bytes", "Bytes of a spool on disk.", "of")
 	spoolAge   = desc("spool_oldest_seconds", "Age of the last record of the oldest file of a spool.", "of")
+	spoolLost  = desc("spool_lost_total", "Records that the broker will not have: no memory was left, dropped at the spool's bound, damaged on disk, refused by the broker.", "of", "reason")
+	spoolOK    = desc("spool_writable", "1 while a spool can be written; 0 while records go to the broker from memory alone.", "of")
 	hosts      = desc("hosts", "Hosts whose roles were observed.")
 	snapshotAt = desc("snapshot_timestamp_seconds", "Time of these numbers.")
 )
@@ -180,8 +206,8 @@ var (
 // Describe meets prometheus.Collector.
 func (s snapshots) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		frames, judged, judgedSize, bytes, interest, flows, evictions, pdus, calls, exchanges, lookups, anomalies, waiting, queue, room,
-		standing, repeats, excepted, outOfRoom, spooled, spoolBytes, spoolAge, hosts, snapshotAt,
+		frames, judged, judgedSize, bytes, up, interest, flows, evictions, pdus, calls, exchanges, lookups, anomalies, waiting, queue, room,
+		standing, repeats, excepted, outOfRoom, written, queued, queuedSize, rotations, spooled, spoolBytes, spoolAge, spoolLost, spoolOK, hosts, snapshotAt,
 	} {
 		to <- d
 	}
@@ -206,6 +232,7 @@ func (s snapshots) Collect(to chan<- prometheus.Metric) {
 		count(frames, i.Stats.Dropped, name, "dropped")
 		count(frames, i.Stats.Truncated, name, "truncated")
 		count(bytes, i.Stats.Bytes, name)
+		gauge(up, truth(i.Trouble == ""), name)
 		if i.Kernel == nil {
 			continue
 		}
@@ -232,11 +259,33 @@ func (s snapshots) Collect(to chan<- prometheus.Metric) {
 	count(repeats, l.Alerts.Repeats)
 	count(excepted, l.Alerts.Excepted)
 	count(outOfRoom, l.Alerts.Evicted)
-	for of, d := range l.Spools {
-		gauge(spooled, float64(d.Records), of)
-		gauge(spoolBytes, float64(d.Bytes), of)
-		gauge(spoolAge, d.Oldest.Seconds(), of)
+	for _, o := range l.Outputs {
+		name := strings.ToValidUTF8(o.Name, "?") // a path is any bytes
+		count(written, o.Written, name, "written")
+		count(written, o.Lost, name, "lost")
+		gauge(queued, float64(o.Waiting), name)
+		gauge(queuedSize, float64(o.Bytes), name)
+		count(rotations, o.Rotations, name)
+	}
+	for i := range l.Spools {
+		d := &l.Spools[i]
+		count(spoolLost, d.Memory, d.Of, "memory")
+		count(spoolLost, d.Dropped, d.Of, "dropped")
+		count(spoolLost, d.Damaged, d.Of, "damaged")
+		count(spoolLost, d.Refused, d.Of, "refused")
+		gauge(spoolOK, truth(!d.Unwritable), d.Of)
+		gauge(spooled, float64(d.Records), d.Of)
+		gauge(spoolBytes, float64(d.Bytes), d.Of)
+		gauge(spoolAge, d.Oldest.Seconds(), d.Of)
 	}
 	gauge(hosts, float64(l.Hosts))
 	gauge(snapshotAt, float64(l.At.UnixNano())/1e9)
+}
+
+// truth is how Prometheus writes it.
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kmswatch/alerts"
+	"kmswatch/alerts/sink"
 	"kmswatch/alerts/spool"
 	"kmswatch/bpf"
 	"kmswatch/capture"
@@ -33,20 +34,21 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 	m.Publish(&Snapshot{
 		At: start,
 		Interfaces: []Interface{
-			{"eth1", capture.Stats{Received: 10, Bytes: 1000, Dropped: 3, Filtered: 90, Truncated: 1}, &bpf.Counters{bpf.Bulk: {Frames: 90, Bytes: 9000}, bpf.Begins: {Frames: 10, Bytes: 1000}}},
-			{"odd\xff", capture.Stats{Received: 5}, nil},
+			{"eth1", capture.Stats{Received: 10, Bytes: 1000, Dropped: 3, Filtered: 90, Truncated: 1}, &bpf.Counters{bpf.Bulk: {Frames: 90, Bytes: 9000}, bpf.Begins: {Frames: 10, Bytes: 1000}}, ""},
+			{"odd\xff", capture.Stats{Received: 5}, nil, "it is down"},
 		},
 		Engine: decode.Moment{Waiting: 2, Room: 3, Stats: decode.Stats{
 			Interest: 7, Flows: 4, Evicted: 1, PDUs: 6, Calls: 2, Exchanges: 1, Lookups: 9, Reassembly: stream.Counters{Waiting: 4096},
 		}},
-		Alerts:    alerts.Stats{Repeats: 8, Excepted: 11, Evicted: 12, Standing: 5},
-		Hosts:     13,
-		Spools:    map[string]spool.Depth{"alerts": {Records: 21, Bytes: 22, Oldest: 1500 * time.Millisecond}},
+		Alerts:  alerts.Stats{Repeats: 8, Excepted: 11, Evicted: 12, Standing: 5},
+		Hosts:   13,
+		Outputs: []Output{{"a\xff", sink.Counts{Written: 31, Lost: 32, Waiting: 33, Bytes: 34}, 35}},
+		Spools: []Spool{{Of: "alerts", Depth: spool.Depth{Records: 21, Bytes: 22, Oldest: 1500 * time.Millisecond, Unwritable: true},
+			Memory: 41, Dropped: 42, Damaged: 43, Refused: 44}},
 		Anomalies: map[Anomaly]uint64{{decode.ProtoDCERPC, "short-fragment"}: 14},
 	})
 	m.Alert("kms-zone-climb", alerts.High, 30*time.Millisecond)
 	m.Alert("kms-zone-climb", alerts.High, 3*time.Second)
-	m.WriteError()
 	m.Loaded(start)
 	m.Reloaded(true)
 	m.Reloaded(false)
@@ -63,6 +65,8 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 		`kmswatch_frames_total{interface="eth1",verdict="truncated"} 1`,
 		`kmswatch_frames_total{interface="odd?",verdict="received"} 5`,
 		`kmswatch_bytes_total{interface="eth1"} 1000`,
+		`kmswatch_interface_up{interface="eth1"} 1`,
+		`kmswatch_interface_up{interface="odd?"} 0`,
 		`kmswatch_spool_records{of="alerts"} 21`,
 		`kmswatch_spool_bytes{of="alerts"} 22`,
 		`kmswatch_spool_oldest_seconds{of="alerts"} 1.5`,
@@ -90,7 +94,16 @@ func TestWhatIsCountedIsServed(t *testing.T) {
 		`kmswatch_alert_lag_seconds_bucket{le="0.05"} 1`,
 		`kmswatch_alert_lag_seconds_bucket{le="1"} 1`,
 		`kmswatch_alert_lag_seconds_count 2`,
-		`kmswatch_alert_write_errors_total 1`,
+		`kmswatch_output_alerts_total{output="a?",result="written"} 31`,
+		`kmswatch_output_alerts_total{output="a?",result="lost"} 32`,
+		`kmswatch_output_waiting_alerts{output="a?"} 33`,
+		`kmswatch_output_waiting_bytes{output="a?"} 34`,
+		`kmswatch_output_rotations_total{output="a?"} 35`,
+		`kmswatch_spool_lost_total{of="alerts",reason="memory"} 41`,
+		`kmswatch_spool_lost_total{of="alerts",reason="dropped"} 42`,
+		`kmswatch_spool_lost_total{of="alerts",reason="damaged"} 43`,
+		`kmswatch_spool_lost_total{of="alerts",reason="refused"} 44`,
+		`kmswatch_spool_writable{of="alerts"} 0`,
 		`kmswatch_config_reloads_total{result="ok"} 1`,
 		`kmswatch_config_reloads_total{result="failed"} 2`,
 		`kmswatch_config_loaded_timestamp_seconds 1.7726004005e+09`,
@@ -122,6 +135,8 @@ func TestHealthIsThatOfTheSnapshots(t *testing.T) {
 	want(200, "ok")
 	now = start.Add(11 * time.Second)
 	want(503, "nothing was heard of the sensor for 11s")
+	m.Publish(&Snapshot{At: now, Interfaces: []Interface{{Name: "eth1"}, {Name: "eth2", Trouble: "it is down"}}})
+	want(503, "nothing is seen of the interface eth2: it is down")
 	m.Publish(&Snapshot{At: now})
 	want(200, "ok")
 	if c, _ := get(t, h, "/other"); c != 404 {
