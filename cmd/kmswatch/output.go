@@ -33,6 +33,7 @@ type outputs struct {
 	log      zerolog.Logger
 	now      func() time.Time
 	failures *failures
+	room     int // bytes that may wait for each; 0 is the default of a sink.Queue
 	all      []*output
 	closed   bool
 }
@@ -44,6 +45,7 @@ func (o *outputs) open(c config.Output, stdout io.Writer, colour bool) error {
 	log := o.log.With().Str("output", out.name).Logger()
 	var to io.Writer = stdout
 	qo := sink.QueueOptions{
+		Max: o.room,
 		Report: func(err error) {
 			if err == nil {
 				log.Info().Msg("the output is written again")

@@ -335,6 +335,54 @@ func TestRunWithAFile(t *testing.T) {
 	}
 }
 
+// TestRunSetsAFileAside: with the rights that are left, where they suffice; where
+// they do not, it says so at the start.
+func TestRunSetsAFileAside(t *testing.T) {
+	t.Parallel()
+	for _, open := range []bool{true, false} {
+		if !open && os.Geteuid() != 0 {
+			continue // it stays who it is, whose the folder is
+		}
+		dir, err := os.MkdirTemp("", "kmswatch")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		mode := os.FileMode(0o755)
+		if open {
+			mode = 0o777
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(dir, "alerts.ndjson")
+		write(t, out, strings.Repeat("{}\n", 64<<10/3)) // as large as it may be, but for a byte
+		conf := filepath.Join(dir, "kmswatch.yaml")
+		write(t, conf, fmt.Sprintf("%soutputs: [{path: %q, rotate_size: 64KiB, keep: 1, gzip: true}]\n", zones, out))
+		c := startChild(t, false, "-c", conf)
+		if !open {
+			c.logs.wait(t, "what is wrong", has("cannot be set aside", "permission denied", "--user root"))
+			if state := <-c.over; state.ExitCode() != exitFailed {
+				t.Errorf("it ended with %v", state)
+			}
+			continue
+		}
+		c.told.wait(t, "readiness", has("READY=1"))
+		until(t, "a file set aside, and compressed", func() bool {
+			all, _ := filepath.Glob(filepath.Join(dir, "alerts-*.ndjson.gz"))
+			return len(all) == 1
+		})
+		until(t, "an alert in the new file", func() bool {
+			b, _ := os.ReadFile(out)
+			return strings.Contains(string(b), `"uid":"kms-zone-climb"`) && !strings.Contains(string(b), "{}\n")
+		})
+		c.signal(syscall.SIGTERM)
+		if state := <-c.over; state.ExitCode() != exitDone {
+			t.Errorf("it ended with %v", state)
+		}
+	}
+}
+
 // TestAHungSensorIsQuietAndASecondSignalEndsIt: a loop that does not come round
 // pets no watchdog and does not stop.
 func TestAHungSensorIsQuietAndASecondSignalEndsIt(t *testing.T) {

@@ -272,6 +272,7 @@ func TestAnInterfaceThatFailsIsOpenedAgain(t *testing.T) {
 	first.fail <- syscall.ENETDOWN
 	p.logs.wait(t, "trouble", has("network is down", "in trouble", `"interface":"eth1"`))
 	p.logs.wait(t, "failure", has("network is down", "it is opened again"))
+	p.alerts.wait(t, "alert", has(`"uid":"sensor-blind"`, "The sensor sees nothing of the interface eth1: network is down"))
 	p.logs.wait(t, "another", has("no such device", "cannot be opened"))
 	p.logs.wait(t, "return", has("the interface is there again"))
 	select {
