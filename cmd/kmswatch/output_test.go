@@ -198,14 +198,19 @@ func TestWhatBefallsTheSpoolIsAFailure(t *testing.T) {
 		{spool.Trouble{What: spool.Unwritable, Err: syscall.EROFS}, "spool-unwritable 0 read-only file system"},
 		{spool.Trouble{What: spool.Writable}, ""},
 	} {
-		b := &broker{recipient: recipient{log: zerolog.Nop(), failures: new(failures)}}
-		b.inTrouble(tt.trouble)
+		d := &delivery{log: zerolog.Nop(), failures: new(failures)}
+		d.inTrouble(tt.trouble)
 		got := ""
-		for _, f := range b.failures.take() {
+		for _, f := range d.failures.take() {
 			got += fmt.Sprintf("%v %d %s", f.What, f.Lost, f.Cause)
 		}
 		if got != tt.want {
 			t.Errorf("%v: %q, want %q", tt.trouble.What, got, tt.want)
+		}
+		flows := &delivery{log: zerolog.Nop()} // whose loss is no alert's
+		flows.inTrouble(tt.trouble)
+		if n := flows.dropped.Load() + flows.damaged.Load(); n != tt.trouble.Records {
+			t.Errorf("%v: %d records are counted", tt.trouble.What, n)
 		}
 	}
 }
