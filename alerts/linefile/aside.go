@@ -47,9 +47,7 @@ func (f *File) free(now time.Time) string {
 			name += "_" + strconv.Itoa(f.nth)
 		}
 		path := filepath.Join(filepath.Dir(f.o.Path), name+behind)
-		_, plain := os.Lstat(path)
-		_, zipped := os.Lstat(path + compressed)
-		if plain != nil && zipped != nil {
+		if !there(path) && !there(path+compressed) {
 			return path
 		}
 	}

@@ -188,7 +188,7 @@ func (f *File) rotate(now time.Time) error {
 	case err == nil:
 		f.rotations.Add(1)
 		f.failed = time.Time{}
-	case errors.Is(err, os.ErrNotExist): // somebody else did it
+	case !there(f.o.Path): // somebody else did it
 	default:
 		f.failed = now
 		f.o.Report(fmt.Errorf("the file stays as it is for %v: %w", again, err))
@@ -197,6 +197,11 @@ func (f *File) rotate(now time.Time) error {
 		f.tidy.wake()
 	}
 	return f.reopen()
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // reopen is open for a file that was open before; its folder may be gone since.

@@ -69,6 +69,9 @@ func (s *Console) Write(a *alerts.Alert) error {
 		s.block = s.alert(s.block[:0], a)
 	}
 	_, err := s.to.Write(s.block)
+	if err != nil {
+		delete(s.explained, a.Rule.ID) // nobody has read it, perhaps
+	}
 	return err
 }
 

@@ -64,6 +64,26 @@ func TestConsoleWritesAnAlertOnceWithItsMitigationOnce(t *testing.T) {
 	}
 }
 
+func TestAMitigationThatWasNotWrittenIsWrittenWithTheNext(t *testing.T) {
+	var out strings.Builder
+	full := true
+	s := NewConsole(writerFunc(func(b []byte) (int, error) {
+		if full {
+			return 0, ErrFull
+		}
+		return out.Write(b)
+	}))
+	a := example()
+	a.Stage = alerts.Ended
+	if err := s.Write(a); err != ErrFull {
+		t.Errorf("error %v", err)
+	}
+	full = false
+	if err := s.Write(a); err != nil || !strings.Contains(out.String(), "mitigation: ") {
+		t.Errorf("%v, got\n%s", err, out.String())
+	}
+}
+
 func TestALiveConsoleWritesAtOnceAndThenTheCount(t *testing.T) {
 	var out strings.Builder
 	s := NewConsole(&out)
