@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"kmswatch/alerts"
 	"kmswatch/alerts/config"
@@ -62,8 +63,15 @@ func TestGoldenCases(t *testing.T) {
 				return replayedTo(t, conf, rule, workers, way, broken, paths...)
 			}
 			raised := replayed(1, plain)
-			definitions, fields := ocsftest.New(), ecstest.New()
+			definitions, fields, schema := ocsftest.New(), ecstest.New(), alertSchema(t)
 			for _, a := range raised {
+				v, err := jsonschema.UnmarshalJSON(bytes.NewReader(ocsf.Encoder{Version: "1.0"}.AppendJSON(nil, a)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := schema.Validate(v); err != nil {
+					t.Errorf("by the schema that is printed: %v", err)
+				}
 				for _, wrong := range definitions.Check(ocsf.Encoder{Version: "1.0"}.AppendJSON(nil, a)) {
 					t.Errorf("as OCSF: %s", wrong)
 				}
@@ -89,6 +97,25 @@ func TestGoldenCases(t *testing.T) {
 			g.compare(t, "want.ndjson", got)
 		})
 	}
+}
+
+// alertSchema is what kmswatch schema alert prints.
+func alertSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(ocsf.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("alert.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("alert.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestEveryRuleHasACaseThatFiresAndOneThatIsQuiet also finds cases of rules

@@ -83,7 +83,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; %s --help lists the flags", err, c.CommandPath())}
 	})
-	root.AddCommand(newReplay(t), newRun(t, open), newDecode(t), newCheck(t), newRules(t), newCorrelate(t), newService(t), newVersion(t), newOwners())
+	root.AddCommand(newReplay(t), newRun(t, open), newDecode(t), newCheck(t), newRules(t), newCorrelate(t), newSchema(t), newService(t), newVersion(t), newOwners())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

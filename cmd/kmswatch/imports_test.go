@@ -23,7 +23,7 @@ var doors = map[string][]string{
 	"github.com/spf13/":          {"cmd"},
 	"github.com/vbauerster/mpb":  {"cmd"},
 	"github.com/rs/zerolog":      {"cmd"},
-	"github.com/goccy/go-yaml":   {"alerts/config"},
+	"github.com/goccy/go-yaml":   {"alerts/config", "alerts/ecs/ecstest"},
 	"github.com/gaissmai/bart":   {"alerts/zone", "alerts/inventory", "alerts"},
 	"golang.org/x/net":           {},
 	"github.com/cilium/ebpf":     {"bpf"},

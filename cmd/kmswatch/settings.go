@@ -25,8 +25,11 @@ func loadConfig(path string) (*config.Config, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return config.Load(path, f, config.Known{Rules: infos(), Formats: formatNames()})
+	return config.Load(path, f, knownToConfig())
 }
+
+// knownToConfig is what a configuration may name.
+func knownToConfig() config.Known { return config.Known{Rules: infos(), Formats: formatNames()} }
 
 // infos gives what the rules say of themselves: those of a sensor, and those of
 // the correlator.
