@@ -44,6 +44,10 @@ kafka: ## Fetch the Kafka brokers that tests run, once, into the cache
 lab: bin/kmswatch ## Watch a domain, a DMZ and real clients live, in namespaces (as root)
 	deploy/lab/live.sh bin/kmswatch
 
+.PHONY: chaos
+chaos: ## Kill sensor and broker, cut the network, fill the disk: the long form of that test (as root)
+	KMSWATCH_CHAOS=long $(GO) test -pgo=off ./cmd/kmswatch -run TestChaos -v -timeout 20m
+
 .PHONY: test-windows
 test-windows: ## Run the tests for Windows, and replay next to Linux, under Wine
 	.ci/wine

@@ -80,6 +80,7 @@ type Alert struct {
 	Window      int64 // time at which the window began, likewise
 	Count       uint64
 
+	By      FoldBy       // the parties that make it another alert
 	Client  Party        // of the event that the finding describes
 	Server  Party        // likewise
 	Flow    decode.Flow  // likewise
@@ -114,6 +115,20 @@ func (a *Alert) Attacks() []Technique {
 		return a.Techniques
 	}
 	return a.Rule.Techniques
+}
+
+// Key gives the address that an alert is told by: that of the server where it
+// makes another alert, else the client's. It is the same each time that the alert
+// is told; the zero Addr for one of no parties.
+func (a *Alert) Key() netip.Addr {
+	first, second := a.Server.Addr, a.Client.Addr
+	if a.By == ByClient || a.By == ClientAlone {
+		first, second = second, first
+	}
+	if !first.IsValid() {
+		first = second
+	}
+	return first.Unmap()
 }
 
 // Clone makes a copy that may be kept.

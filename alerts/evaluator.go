@@ -351,6 +351,7 @@ func (v *Evaluator) raise(c *Context, f Fold) *Finding {
 			v.end(v.table.soonest())
 		}
 		a = v.stand(c, &k)
+		a.By = f.By
 	case severity > a.Severity:
 		v.stats.Repeats++
 		a.Stage = Worse

@@ -414,3 +414,21 @@ func BenchmarkNewAlert(b *testing.B) {
 		v.Handle(e)
 	}
 }
+
+// TestAnAlertKeepsItsKey: the server's address, or the client's where servers are
+// counted.
+func TestAnAlertKeepsItsKey(t *testing.T) {
+	client, server := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("::ffff:10.0.0.5")
+	for by, want := range map[FoldBy]string{ByServer: "10.0.0.5", ByClient: "192.0.2.7", ByBoth: "10.0.0.5", ServerAlone: "10.0.0.5", ClientAlone: "192.0.2.7"} {
+		a := Alert{By: by, Client: Party{Addr: client}, Server: Party{Addr: server}}
+		if got := a.Key().String(); got != want {
+			t.Errorf("%v: %s, want %s", by, got, want)
+		}
+	}
+	if a := (Alert{Client: Party{Addr: client}}); a.Key() != client {
+		t.Errorf("without a server: %v", a.Key())
+	}
+	if a := new(Alert); a.Key().IsValid() {
+		t.Errorf("of no parties: %v", a.Key())
+	}
+}

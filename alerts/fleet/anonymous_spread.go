@@ -86,7 +86,7 @@ func (f *Fleet) spread(c *client, r *flow.Record) {
 	client := party(r.Client)
 	client.Port = 0
 	x := finding{
-		rule: rule, key: []string{client.Addr.String()}, severity: anonymousSpreadInfo.Severity,
+		by: alerts.ClientAlone, rule: rule, key: []string{client.Addr.String()}, severity: anonymousSpreadInfo.Severity,
 		client: client, server: party(r.Server), proto: r.Proto, quality: r.Quality,
 		first: first, last: r.Last, count: len(servers), clients: []alerts.Party{client}, servers: servers,
 	}

@@ -130,6 +130,7 @@ type finding struct {
 	rule           *rule
 	key            []string // what makes it another alert, beside the window
 	severity       alerts.Severity
+	by             alerts.FoldBy
 	client, server alerts.Party
 	proto          uint8
 	first, last    int64
@@ -175,7 +176,7 @@ func (f *Fleet) raise(was []told, now int64, x *finding) []told {
 	a := &alerts.Alert{
 		ID: t.ID, Stage: stage, Rule: &r.info, Severity: t.Severity, Finding: x.say,
 		First: x.first, Last: x.last, Window: start, Count: uint64(x.count),
-		Client: x.client, Server: x.server, Sensor: f.name, Quality: x.quality,
+		By: x.by, Client: x.client, Server: x.server, Sensor: f.name, Quality: x.quality,
 		Clients: addresses(x.clients), Servers: addresses(x.servers),
 	}
 	a.Flow = decode.Flow{

@@ -144,7 +144,7 @@ func (p *Hosts) Handle(f *Fact, quiet bool) {
 	}
 	server := party(flow.End{Addr: f.Server, Zone: f.Zone})
 	x := finding{
-		rule: rule, key: []string{server.Addr.String()}, severity: alerts.Medium,
+		by: alerts.ServerAlone, rule: rule, key: []string{server.Addr.String()}, severity: alerts.Medium,
 		client: alerts.Party{Zone: &zone.Zone{Name: zone.Unknown}}, server: server,
 		first: first, last: last, count: len(kms) + len(dc), servers: []alerts.Party{server},
 	}

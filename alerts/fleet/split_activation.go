@@ -47,7 +47,7 @@ func (f *Fleet) split(c *client, r *flow.Record) {
 		client, server := party(r.Client), party(flow.End{Addr: x.Server, Port: x.Port, Zone: x.Zone})
 		client.Port = 0
 		e := finding{
-			rule: rule, key: []string{client.Addr.String(), server.Addr.String()}, severity: rule.info.Severity,
+			by: alerts.ByBoth, rule: rule, key: []string{client.Addr.String(), server.Addr.String()}, severity: rule.info.Severity,
 			client: client, server: server, proto: 6, quality: r.Quality,
 			first: min(l.Time, x.Time), last: max(l.Time, x.Time), count: 1,
 			clients: []alerts.Party{client}, servers: []alerts.Party{server},

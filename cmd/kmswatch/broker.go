@@ -291,12 +291,8 @@ func (b *broker) Write(a *alerts.Alert) error {
 		return nil
 	}
 	b.value = b.encode(b.value[:0], a)
-	key := a.Server.Addr
-	if !key.IsValid() {
-		key = a.Client.Addr
-	}
 	level := min(max(int(a.Severity), 1), int(alerts.Critical)) - 1
-	return b.keep(b.alerts, level, key, sink.Header{Name: "rule", Value: a.Rule.ID}, sink.Header{Name: "severity", Value: a.Severity.String()})
+	return b.keep(b.alerts, level, a.Key(), sink.Header{Name: "rule", Value: a.Rule.ID}, sink.Header{Name: "severity", Value: a.Severity.String()})
 }
 
 // record gives what keeps a flow record until the broker has it. What does not

@@ -321,8 +321,8 @@ func (c *correlator) message(a *alerts.Alert) sink.Message {
 	m := sink.Message{Value: c.encode.AppendJSON(nil, a), Headers: append([]sink.Header{
 		{Name: "rule", Value: a.Rule.ID}, {Name: "severity", Value: a.Severity.String()},
 	}, c.headers()...)}
-	if key := cmp.Or(a.Server.Addr, a.Client.Addr); key.IsValid() {
-		m.Key = []byte(key.Unmap().String())
+	if key := a.Key(); key.IsValid() {
+		m.Key = []byte(key.String())
 	}
 	return m
 }
