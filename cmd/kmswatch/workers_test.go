@@ -18,9 +18,9 @@ func TestAlertsAreTheSameForAnyNumberOfWorkers(t *testing.T) {
 	for _, path := range append(files, root) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			t.Parallel()
-			one := replayed(t, "1", path)
+			one := recordedBy(t, "1", path)
 			for _, n := range []string{"2", "8"} {
-				if got := replayed(t, n, path); !bytes.Equal(got, one) {
+				if got := recordedBy(t, n, path); !bytes.Equal(got, one) {
 					t.Errorf("%s workers give\n%s\none gives\n%s", n, got, one)
 				}
 			}
@@ -28,18 +28,30 @@ func TestAlertsAreTheSameForAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
-// replayed gives what replay writes of captures: alerts and flow records.
+// replayed gives what replay writes of captures.
 func replayed(t *testing.T, workers string, paths ...string) []byte {
 	t.Helper()
-	var out, err bytes.Buffer
+	return replayedWith(t, append([]string{"--workers", workers}, paths...))
+}
+
+// recordedBy gives the alerts of captures, and the flow records behind them.
+func recordedBy(t *testing.T, workers string, paths ...string) []byte {
+	t.Helper()
 	flows := filepath.Join(t.TempDir(), "flows.ndjson")
-	args := []string{"replay", "--config", "testdata/pool.yaml", "--format", "ndjson", "--flows", flows, "--workers", workers}
-	if got := run(t.Context(), append(args, paths...), terminal{in: &bytes.Buffer{}, out: &out, err: &err}); got != exitDone {
-		t.Fatalf("%s workers: exit code %d: %s", workers, got, &err)
+	out := replayedWith(t, append([]string{"--workers", workers, "--flows", flows}, paths...))
+	records, err := os.ReadFile(flows)
+	if err != nil {
+		t.Fatal(err)
 	}
-	records, e := os.ReadFile(flows)
-	if e != nil {
-		t.Fatal(e)
+	return append(out, records...)
+}
+
+func replayedWith(t *testing.T, args []string) []byte {
+	t.Helper()
+	var out, err bytes.Buffer
+	args = append([]string{"replay", "--config", "testdata/pool.yaml", "--format", "ndjson"}, args...)
+	if got := run(t.Context(), args, terminal{in: &bytes.Buffer{}, out: &out, err: &err}); got != exitDone {
+		t.Fatalf("%q: exit code %d: %s", args, got, &err)
 	}
-	return append(out.Bytes(), records...)
+	return out.Bytes()
 }

@@ -150,6 +150,16 @@ func (b *Broker) end(with syscall.Signal) {
 	b.java = nil
 }
 
+// Java runs a program of Kafka's and gives what it printed.
+func (b *Broker) Java(t testing.TB, args ...string) []byte {
+	t.Helper()
+	out, err := b.command(args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", args[0], err, out)
+	}
+	return out
+}
+
 // command is a Java program of Kafka's.
 func (b *Broker) command(args ...string) *exec.Cmd {
 	java := []string{"-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", filepath.Join(b.jars, "*")}
