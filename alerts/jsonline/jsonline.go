@@ -13,7 +13,8 @@ import (
 // and are empty in an array.
 type Buffer []byte
 
-// Name begins a member of an object, or an element of an array.
+// Name begins a member of an object, or an element of an array. It is of letters,
+// digits and what else needs no escape.
 func (b *Buffer) Name(name string) {
 	if n := len(*b); n > 0 {
 		if c := (*b)[n-1]; c != '{' && c != '[' {
@@ -21,8 +22,9 @@ func (b *Buffer) Name(name string) {
 		}
 	}
 	if name != "" {
-		*b = appendString(*b, name)
-		*b = append(*b, ':')
+		*b = append(*b, '"')
+		*b = append(*b, name...)
+		*b = append(*b, '"', ':')
 	}
 }
 
@@ -79,6 +81,14 @@ func (b *Buffer) Addr(name string, a netip.Addr) {
 
 const hexDigits = "0123456789abcdef"
 
+// plain tells the bytes that stand for themselves.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\' && c != 0x7f
+	}
+	return t
+}()
+
 // appendString appends a JSON string (RFC 8259 7). What is not UTF-8 becomes
 // U+FFFD byte for byte, as encoding/json has it; the line separators of
 // JavaScript are escaped, so that an object stays a line in every reader.
@@ -87,11 +97,11 @@ func appendString(b []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
+		if plain[c] {
+			i++
+			continue
+		}
 		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
-				i++
-				continue
-			}
 			b = append(b, s[from:i]...)
 			switch c {
 			case '"', '\\':

@@ -96,9 +96,9 @@ func NewKafka(o KafkaOptions) (*Kafka, error) {
 			Balancer:     kafka.Murmur2Balancer{}, // that of Kafka's own clients
 			RequiredAcks: kafka.RequireAll,
 			MaxAttempts:  3,
-			BatchSize:    1 << 20,
+			BatchSize:    spool.MaxBatch, // which the writer makes room for each time
 			BatchBytes:   largestBatch,
-			BatchTimeout: time.Millisecond, // a call is a batch
+			BatchTimeout: time.Nanosecond, // a call is a batch: it holds a lock until all of it is in
 			WriteTimeout: writeTimeout,
 			Compression:  compress.Zstd,
 			Transport:    transport,

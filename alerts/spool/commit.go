@@ -12,6 +12,8 @@ import (
 const (
 	// enough is how many bytes are not held back for more.
 	enough = 256 << 10
+	// most is how large a buffer is kept for what comes next.
+	most = 16 << 20
 	// again is how long a disk that failed is left alone.
 	again = 200 * time.Millisecond
 	// stateEvery is how old the state on disk may be.
@@ -213,7 +215,7 @@ func (s *Spool) write(l *level) error {
 	l.active.size += int64(len(l.writes))
 	s.waiting -= len(l.writes)
 	l.writes, l.at = l.writes[:0], 0
-	if cap(l.writes) > 4*enough {
+	if cap(l.writes) > most {
 		l.writes = nil
 	}
 	return nil

@@ -17,10 +17,10 @@ type Record struct {
 	Data  []byte // valid until Ack
 }
 
-// Bounds of a batch.
+// Bounds of a batch that Next gives.
 const (
-	maxBatch      = 1000
-	maxBatchBytes = 1 << 20
+	MaxBatch      = 2000
+	maxBatchBytes = 2 << 20
 )
 
 // reader reads a level.
@@ -81,7 +81,7 @@ func (s *Spool) next() ([]Record, []Trouble, error) {
 	s.arena = s.arena[:0]
 	var troubles []Trouble
 	var ends []int // of each record's data in the arena
-	for len(s.batch) < maxBatch && len(s.arena) < maxBatchBytes {
+	for len(s.batch) < MaxBatch && len(s.arena) < maxBatchBytes {
 		best := -1
 		for n := range s.readers {
 			lost, err := s.load(n, limit)

@@ -51,7 +51,7 @@ func BenchmarkKafka(b *testing.B) {
 		for b.Loop() {
 			out := broker.Java(b, "org.apache.kafka.tools.ProducerPerformance", "--topic", "perf", "--num-records", strconv.Itoa(records),
 				"--payload-file", file, "--throughput", "-1", "--producer-props", "bootstrap.servers="+broker.Plain,
-				"acks=all", "compression.type=zstd", "batch.size=1048576", "linger.ms=5", "max.in.flight.requests.per.connection=1", "buffer.memory=67108864")
+				"acks=all", "compression.type=zstd", "batch.size=1048576", "linger.ms=5", "max.request.size=2097152", "buffer.memory=134217728")
 			all := regexp.MustCompile(`([0-9.]+) records/sec`).FindAllSubmatch(out, -1)
 			if all == nil {
 				b.Fatalf("%s", out)
