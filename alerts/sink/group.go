@@ -129,6 +129,7 @@ func (g *Group) explain(err error) error {
 type Record struct {
 	Offset     int64
 	Key, Value []byte // the value is nil where a compacted topic says that the key is over
+	Headers    []Header
 }
 
 // Read reads the records from an offset on that there are, waiting a while for the
@@ -198,7 +199,11 @@ func (g *Group) read(ctx context.Context, topic string, partition int, from int6
 			continue // a batch may begin before
 		}
 		next = m.Offset + 1
-		records = append(records, Record{m.Offset, key, value})
+		one := Record{Offset: m.Offset, Key: key, Value: value}
+		for _, h := range m.Headers {
+			one.Headers = append(one.Headers, Header{h.Key, string(h.Value)})
+		}
+		records = append(records, one)
 	}
 }
 

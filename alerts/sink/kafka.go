@@ -139,8 +139,10 @@ func (k *Kafka) Check(ctx context.Context) error {
 			err = k.topic(ctx)
 		}
 		// It may not be known to all yet.
-		for try := 0; try < 20 && errors.Is(err, kafka.UnknownTopicOrPartition) && sleep(ctx, firstPause); try++ {
-			err = k.topic(ctx)
+		for errors.Is(err, kafka.UnknownTopicOrPartition) && sleep(ctx, firstPause) {
+			if e := k.topic(ctx); ctx.Err() == nil {
+				err = e
+			}
 		}
 	}
 	if err != nil {

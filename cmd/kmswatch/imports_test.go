@@ -31,6 +31,7 @@ var doors = map[string][]string{
 	"github.com/landlock-lsm/":   {"cmd/kmswatch/confine"},
 	"github.com/prometheus/":     {"cmd/kmswatch/metrics"},
 	"github.com/segmentio/":      {"alerts/sink"},
+	"github.com/twmb/":           {"alerts/sink/kafkatest"},
 	"golang.org/x/sys":           {"alerts/spool", "bpf", "capture", "cmd/kmswatch"},
 	"kernel.org/pub/linux/libs":  {"cmd/kmswatch/confine"},
 	"golang.org/x/term":          {"cmd"},

@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // Versions are those that tests run against.
@@ -36,6 +38,9 @@ type Broker struct {
 	User, Password string
 	Authority      *Authority // of its certificate and of its clients'
 
+	Fake    bool           // it stands for Apache Kafka, and has the first address alone
+	Cluster *kfake.Cluster // iff Fake and running
+
 	t    testing.TB
 	dir  string
 	jars string
@@ -43,8 +48,12 @@ type Broker struct {
 	log  *os.File
 }
 
+// insteadOf is the variable that has kfake stand for Apache Kafka, if it is kfake.
+const insteadOf = "KMSWATCH_KAFKA"
+
 // Start starts a broker and stops it at the end of the test. Where Java or the
-// jars are not there it skips the test and says so; under CI it fails.
+// jars are not there it is one that stands for it, and that is said; under CI it
+// fails.
 func Start(t testing.TB, version string) *Broker {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -59,11 +68,15 @@ func Start(t testing.TB, version string) *Broker {
 	if missing == nil {
 		_, missing = os.Stat(jars)
 	}
-	if missing != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("a broker is a must here: %v", missing)
-		}
-		t.Skipf("left out: Apache Kafka %s, which .ci/kafka fetches and Java runs (%v)", version, missing)
+	switch {
+	case os.Getenv(insteadOf) == "kfake":
+		t.Logf("left out: Apache Kafka %s: kfake stands for it, as %s asks", version, insteadOf)
+		return StartFake(t)
+	case missing != nil && os.Getenv("CI") != "":
+		t.Fatalf("a broker is a must here: %v", missing)
+	case missing != nil:
+		t.Logf("left out: Apache Kafka %s, which .ci/kafka fetches and Java runs: kfake stands for it (%v)", version, missing)
+		return StartFake(t)
 	}
 	b := &Broker{
 		t: t, jars: jars, dir: t.TempDir(), User: "sensor", Password: "a broker's secret",
@@ -113,6 +126,10 @@ listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.securi
 // Run starts the broker that Stop or Kill ended, and waits until it answers.
 func (b *Broker) Run() {
 	b.t.Helper()
+	if b.Fake {
+		b.runFake()
+		return
+	}
 	var err error
 	if b.log, err = os.OpenFile(filepath.Join(b.dir, "broker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		b.t.Fatal(err)
@@ -141,6 +158,11 @@ func (b *Broker) Stop() { b.end(syscall.SIGTERM) }
 func (b *Broker) Kill() { b.end(syscall.SIGKILL) }
 
 func (b *Broker) end(with syscall.Signal) {
+	if b.Cluster != nil {
+		b.Cluster.Close()
+		b.Cluster = nil
+		return
+	}
 	if b.java == nil {
 		return
 	}
@@ -153,6 +175,9 @@ func (b *Broker) end(with syscall.Signal) {
 // Java runs a program of Kafka's and gives what it printed.
 func (b *Broker) Java(t testing.TB, args ...string) []byte {
 	t.Helper()
+	if b.Fake {
+		t.Skip("left out: what is Apache Kafka's own")
+	}
 	out, err := b.command(args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", args[0], err, out)
@@ -186,6 +211,9 @@ type Record struct {
 func (b *Broker) Read(topic string) []Record {
 	b.t.Helper()
 	if _, err := exec.LookPath("kcat"); err != nil {
+		if b.Fake {
+			return b.readFake(topic)
+		}
 		if os.Getenv("CI") != "" {
 			b.t.Fatal("kcat is a must here")
 		}
