@@ -299,7 +299,8 @@ func (l *level) endSegment() {
 }
 
 // tidy brings the state on disk up to date and removes the segments that are
-// done with.
+// done with: of a level that is not being written, as on a full disk, the last too,
+// or what it takes would never be room for others.
 func (s *Spool) tidy() error {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -311,6 +312,11 @@ func (s *Spool) tidy() error {
 		for len(l.segments) > 1 && l.segments[0].tail <= l.acked && (r.seg == nil || r.seg.number > l.segments[0].number) {
 			done = append(done, l.segments[0])
 			l.segments = l.segments[1:]
+		}
+		if len(l.segments) == 1 && l.active == nil && l.segments[0].tail <= l.acked {
+			r.leave(l.segments[0])
+			done = append(done, l.segments[0])
+			l.segments = nil
 		}
 	}
 	s.mu.Unlock()

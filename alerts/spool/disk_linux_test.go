@@ -60,3 +60,43 @@ func TestAFullDiskIsFreedByWhatArrived(t *testing.T) {
 		t.Errorf("%d files are left, %v", len(entries), err)
 	}
 }
+
+// TestAFullDiskIsFreedByTheLastFiles fills a disk with one file of each level, and
+// lets nothing come once they are acknowledged: it can be written again.
+func TestAFullDiskIsFreedByTheLastFiles(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("a disk of its own is a must here: %v", err)
+		}
+		t.Skipf("left out: a full disk, which needs root (%v)", err)
+	}
+	defer syscall.Unmount(dir, syscall.MNT_DETACH)
+	var x troubles
+	s := open(t, Options{Dir: dir, Levels: 2, Report: x.report})
+	body := strings.Repeat("z", 4<<10)
+	records := 0
+	for ; len(x.wait(0)) == 0; records++ {
+		put(t, s, records%2, fmt.Sprintf("%d %s", records, body))
+		time.Sleep(100 * time.Microsecond)
+	}
+	for next := 0; next < records; {
+		batch, err := s.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		next += len(batch)
+		s.Ack()
+	}
+	if told := x.wait(2); len(told) != 2 || told[0].What != Unwritable || told[1].What != Writable {
+		t.Fatalf("told %+v", told)
+	}
+	put(t, s, 0, "more")
+	if batch, err := s.Next(t.Context()); err != nil || len(batch) != 1 || string(batch[0].Data) != "more" {
+		t.Errorf("%d records, %v", len(batch), err)
+	}
+	s.Ack()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
