@@ -99,8 +99,9 @@ type Kafka struct {
 	SASL         string
 	User         string
 	PasswordFile string
-	Spool        string // folder of what was not yet acknowledged
-	SpoolSize    int64  // bytes
+	Spool        string        // folder of what was not yet acknowledged
+	SpoolSize    int64         // bytes
+	SpoolAge     time.Duration // after which what waits is given up; 0 is never
 
 	Flows       Topic         // of flow records; without a name there is none
 	Health      Topic         // of the sensor's own health; likewise

@@ -81,7 +81,7 @@ func TestFullExample(t *testing.T) {
 			Create: true, Partitions: 6, Replication: 3,
 			TLS:  &TLS{CA: "/etc/kmswatch/ca.pem", Cert: "/etc/kmswatch/cert.pem", Key: "/etc/kmswatch/key.pem"},
 			SASL: "SCRAM-SHA-512", User: "kmswatch", PasswordFile: "/etc/kmswatch/password",
-			Spool: "/var/lib/kmswatch/spool", SpoolSize: 1 << 30,
+			Spool: "/var/lib/kmswatch/spool", SpoolSize: 1 << 30, SpoolAge: 720 * time.Hour,
 			Flows:  Topic{Name: "kmswatch-flows", Partitions: 6, SpoolSize: 1 << 30},
 			Health: Topic{Name: "kmswatch-health", Partitions: 1}, HealthEvery: 30 * time.Second,
 		},

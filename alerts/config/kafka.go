@@ -57,6 +57,9 @@ func (l *loader) readKafka(n ast.Node) {
 		}},
 		name("spool", &c.Spool),
 		field{"spool_size", func(_ *token.Token, v ast.Node) { c.SpoolSize, _ = l.bytes(v, "spool_size", 1<<20) }},
+		field{"spool_age", func(_ *token.Token, v ast.Node) {
+			c.SpoolAge, _ = l.duration(v, "spool_age", time.Minute, 365*24*time.Hour)
+		}},
 		field{"flows", func(key *token.Token, v ast.Node) {
 			l.mapping(v, "flows", name("topic", &c.Flows.Name), count("partitions", &c.Flows.Partitions, 10_000),
 				field{"spool_size", func(_ *token.Token, v ast.Node) { c.Flows.SpoolSize, _ = l.bytes(v, "spool_size", 1<<20) }})

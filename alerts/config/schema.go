@@ -43,6 +43,7 @@ func Schema(known Known) []byte {
 			}, "mechanism", "user", "password_file"),
 			"spool":      text("Folder of what the broker does not have yet."),
 			"spool_size": size("Of the spool."),
+			"spool_age":  duration("After which what waits in a spool is given up; never, if left out."),
 			"flows": mapping("Records of RPC associations, KMS exchanges, SRV lookups and SMB sessions.", object{
 				"topic": text(""), "partitions": number("If the topic is made.", 1, 10_000), "spool_size": size("Of their spool."),
 			}, "topic"),

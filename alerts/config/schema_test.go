@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -117,7 +118,7 @@ func TestTheSchemaRefusesMistakes(t *testing.T) {
 // by one that it does not.
 func TestTheSchemaHasTheKeysOfLoad(t *testing.T) {
 	const odd = "zzqqxx"
-	list := regexp.MustCompile(`unknown key ` + odd + `; known are (.*)`)
+	list := regexp.MustCompile(`unknown key ` + odd + `; (?:known are|there are ([0-9]+), among them) (.*)`)
 	s := compiled(t)
 	places := map[string]string{ // the schema's, and a configuration with the odd key there
 		"":                       odd + ": 1\n",
@@ -151,7 +152,11 @@ func TestTheSchemaHasTheKeysOfLoad(t *testing.T) {
 			t.Errorf("%s: %v", place, err)
 			continue
 		}
-		want := strings.Split(strings.SplitN(m[1], "\n", 2)[0], ", ")
+		want := strings.Split(strings.SplitN(m[2], "\n", 2)[0], ", ")
+		many := len(want)
+		if m[1] != "" { // too many to name all
+			many, _ = strconv.Atoi(m[1])
+		}
 		at := s
 		for _, step := range strings.Split(place, "/") {
 			for at.Ref != nil {
@@ -172,9 +177,9 @@ func TestTheSchemaHasTheKeysOfLoad(t *testing.T) {
 			at = at.Ref
 		}
 		got := slices.Sorted(maps.Keys(at.Properties))
-		slices.Sort(want)
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: the schema has %q, Load %q", place, got, want)
+		strange := slices.DeleteFunc(want, func(k string) bool { return slices.Contains(got, k) })
+		if len(got) != many || len(strange) > 0 {
+			t.Errorf("%s: the schema has %q, Load has %d, and of them %q", place, got, many, m[2])
 		}
 	}
 }

@@ -104,19 +104,19 @@ func openBroker(ctx context.Context, c *config.Config, hosts *inventory.Inventor
 		}
 	}()
 	o.Topic = k.Topic
-	if b.alerts, err = openDelivery(ctx, "alerts", o, k.Spool, int(alerts.Critical), k.SpoolSize, log, failed); err != nil {
+	if b.alerts, err = openDelivery(ctx, "alerts", o, spool.Options{Dir: k.Spool, Levels: int(alerts.Critical), Max: k.SpoolSize, Age: k.SpoolAge}, log, failed); err != nil {
 		return nil, err
 	}
 	if t := &k.Flows; t.Name != "" {
 		o.Topic, o.Partitions = t.Name, cmp.Or(t.Partitions, k.Partitions)
-		if b.flows, err = openDelivery(ctx, "flow records", o, filepath.Join(k.Spool, "flows"), 1, t.SpoolSize, log, nil); err != nil {
+		if b.flows, err = openDelivery(ctx, "flow records", o, spool.Options{Dir: filepath.Join(k.Spool, "flows"), Max: t.SpoolSize, Age: k.SpoolAge}, log, nil); err != nil {
 			return nil, err
 		}
 		b.recorder = flow.NewRecorder(flow.Options{Sensor: c.Sensor, Zones: c.Zones, Inventory: hosts, Out: b.record(log)})
 	}
 	if t := &k.Health; t.Name != "" {
 		o.Topic, o.Partitions = t.Name, cmp.Or(t.Partitions, k.Partitions)
-		if b.health, err = openDelivery(ctx, "records of health", o, "", 0, 0, log, nil); err != nil {
+		if b.health, err = openDelivery(ctx, "records of health", o, spool.Options{}, log, nil); err != nil {
 			return nil, err
 		}
 		b.newest = sink.NewLatest()
@@ -145,9 +145,9 @@ func kafkaOptions(k *config.Kafka) (sink.KafkaOptions, error) {
 	return o, nil
 }
 
-// openDelivery opens the way to a topic, with a spool in the folder dir; without
-// one, if it is empty.
-func openDelivery(ctx context.Context, what string, o sink.KafkaOptions, dir string, levels int, size int64, log zerolog.Logger, failed *failures) (*delivery, error) {
+// openDelivery opens the way to a topic, with a spool; without one, if that has no
+// folder.
+func openDelivery(ctx context.Context, what string, o sink.KafkaOptions, so spool.Options, log zerolog.Logger, failed *failures) (*delivery, error) {
 	log = log.With().Str("topic", o.Topic).Logger()
 	d := &delivery{what: what, log: log, ended: make(chan struct{}), failures: failed}
 	o.Refused = func(m *sink.Message, err error) {
@@ -174,13 +174,11 @@ func openDelivery(ctx context.Context, what string, o sink.KafkaOptions, dir str
 	case err != nil:
 		return nil, err
 	}
-	if dir == "" {
+	if so.Dir == "" {
 		return d, nil
 	}
-	d.spool, err = spool.Open(spool.Options{
-		Dir: dir, Levels: levels, Max: size, Report: d.inTrouble,
-	})
-	if err != nil {
+	so.Report = d.inTrouble
+	if d.spool, err = spool.Open(so); err != nil {
 		return nil, err
 	}
 	d.from = d.spool

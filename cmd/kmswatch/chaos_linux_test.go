@@ -82,6 +82,9 @@ func TestChaos(t *testing.T) {
 	t.Run("the network is cut", c.cut)
 	t.Run("the disk is full", c.full)
 	t.Run("files of the spool are damaged", c.damaged)
+	if brokerKills > 1 {
+		t.Run("nothing goes wrong", c.steady)
+	}
 }
 
 // chaos is the broker and the wire of the scenarios.
@@ -529,4 +532,45 @@ func (c *chaos) damaged(t *testing.T) {
 		t.Errorf("%d alerts of %d could be read; %d files are set aside; by rule: %v", len(readable), len(synced), len(aside), rules)
 	}
 	t.Logf("%d alerts of %d could be read, %d files of %d are set aside", len(readable), len(synced), len(aside), len(files))
+}
+
+// steady raises about 1,000 alerts a second, and tells how long they took from the
+// frame to the broker, by the clocks of the kernel and of the broker.
+func (c *chaos) steady(t *testing.T) {
+	c.broker.Java(t, "org.apache.kafka.tools.TopicCommand", "--bootstrap-server", c.broker.Plain, "--create", "--topic", "steady",
+		"--partitions", "3", "--config", "message.timestamp.type=LogAppendTime")
+	w := c.sensor(t, "steady", "")
+	w.start()
+	began := time.Now()
+	n := 0
+	for ; time.Since(began) < 10*time.Second; n++ {
+		c.converse(t, 9)
+		time.Sleep(time.Until(began.Add(time.Duration(n+1) * 20 * time.Millisecond)))
+	}
+	took := time.Since(began)
+	w.empty()
+	counted := w.stop()
+	out, err := exec.Command("kcat", "-q", "-C", "-b", c.broker.Plain, "-t", "steady", "-o", "beginning", "-e", "-f", "%T\x1f%s\x1e").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var late []time.Duration
+	for _, text := range strings.Split(string(out), "\x1e") {
+		stamp, value, ok := strings.Cut(text, "\x1f")
+		var a struct {
+			Activity int `json:"activity_id"`
+			Time     int64
+		}
+		var at int64
+		if _, err := fmt.Sscan(stamp, &at); !ok || err != nil || json.Unmarshal([]byte(value), &a) != nil || a.Activity != 1 {
+			continue // nothing, or the last word of an alert
+		}
+		late = append(late, time.Duration(at-a.Time)*time.Millisecond)
+	}
+	if uint64(len(late)) < counted.Alerts || len(late) == 0 {
+		t.Fatalf("%d of %d alerts arrived", len(late), counted.Alerts)
+	}
+	slices.Sort(late)
+	t.Logf("%d alerts, %.0f a second: half of them within %v of their frame, 99 of 100 within %v, the last %v",
+		len(late), float64(len(late))/took.Seconds(), late[len(late)/2], late[len(late)*99/100], late[len(late)-1])
 }
