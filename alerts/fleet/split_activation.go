@@ -15,7 +15,6 @@ var splitActivationInfo = alerts.Info{
 	Why: "The records of one site's DNS send a client to the KMS host of another, across whatever lies between; or it does not " +
 		"go where DNS sends it at all. Neither sensor sees more than its half.",
 	Mitigation: "Give each site a KMS host and a _vlmcs record of its own, or name both sensors as one site (option sites) if it is one.",
-	Techniques: nil,
 	Options: []alerts.Option{
 		{Name: "within", What: "How long after a lookup an activation is one that it led to.", Default: 24 * time.Hour},
 		{Name: "sites", What: "Sensors that see the same site, each as hq=sensor-1,sensor-2; a sensor that is in none is a site of its own.", Default: []string{}},
@@ -47,12 +46,11 @@ func (f *Fleet) split(c *client, r *flow.Record) {
 		client, server := party(r.Client), party(flow.End{Addr: x.Server, Port: x.Port, Zone: x.Zone})
 		client.Port = 0
 		e := finding{
-			by: alerts.ByBoth, rule: rule, key: []string{client.Addr.String(), server.Addr.String()}, severity: rule.info.Severity,
+			by: alerts.ByBoth, rule: rule, key: []string{client.Addr.String(), server.Addr.String()}, severity: splitActivationInfo.Severity,
 			client: client, server: server, proto: 6, quality: r.Quality,
 			first: min(l.Time, x.Time), last: max(l.Time, x.Time), count: 1,
 			clients: []alerts.Party{client}, servers: []alerts.Party{server},
 		}
-		e.severity = splitActivationInfo.Severity
 		e.say.Say("%v looked for KMS at %s and activated at the KMS host %v, as %s saw", client, f.siteOf(l.Sensor), server, f.siteOf(x.Sensor))
 		e.say.Add("lookup_sensor", l.Sensor)
 		e.say.Add("lookup_name", l.Name)

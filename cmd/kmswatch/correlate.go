@@ -177,13 +177,11 @@ func (c *correlator) work(ctx context.Context, p *sink.Partition) error {
 	if err != nil {
 		return err
 	}
-	var part part
+	var mind remembered = &clients{correlator: c, state: fleet.NewClients(f, 0)}
 	if p.Topic == c.roles {
-		part = &servers{correlator: c, hosts: fleet.NewHosts(f, 0)}
-	} else {
-		part = &clients{correlator: c, state: fleet.NewClients(f, 0)}
+		mind = &servers{correlator: c, hosts: fleet.NewHosts(f, 0)}
 	}
-	if err := part.load(ctx, p); err != nil {
+	if err := mind.load(ctx, p); err != nil {
 		return err
 	}
 	raised = nil
@@ -199,7 +197,7 @@ func (c *correlator) work(ctx context.Context, p *sink.Partition) error {
 			continue
 		}
 		for i := range records {
-			if err := part.take(&records[i]); err != nil {
+			if err := mind.take(&records[i]); err != nil {
 				c.skip(p, records[i].Offset, err)
 			}
 		}
@@ -208,7 +206,7 @@ func (c *correlator) work(ctx context.Context, p *sink.Partition) error {
 			return err
 		}
 		raised = raised[:0]
-		if err := part.keep(ctx, p); err != nil {
+		if err := mind.keep(ctx, p); err != nil {
 			return err
 		}
 		if err := p.Commit(behind); err != nil {
@@ -219,8 +217,8 @@ func (c *correlator) work(ctx context.Context, p *sink.Partition) error {
 	return ctx.Err()
 }
 
-// part is what is remembered of a partition.
-type part interface {
+// remembered is what is remembered of a partition.
+type remembered interface {
 	load(context.Context, *sink.Partition) error
 	take(*sink.Record) error
 	keep(context.Context, *sink.Partition) error // once the alerts have arrived
