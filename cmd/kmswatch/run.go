@@ -165,7 +165,7 @@ func (l *live) complete(c *cobra.Command, conf *config.Config) error {
 
 // watch opens all, gives up rights, and runs until the context is done.
 func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
-	conf, err := loadConfig(l.config)
+	conf, err := loadLive(l.config)
 	if err != nil {
 		return tellConfig(t, err)
 	}
@@ -179,7 +179,7 @@ func watch(c *cobra.Command, t terminal, l live, open openFunc) (err error) {
 	m.Loaded(began)
 	s := &sensor{
 		log: log, live: &l, metrics: m, manager: newManager(log), now: now, conf: conf, started: began, loaded: began,
-		load:      func() (*config.Config, error) { return loadConfig(l.config) },
+		load:      func() (*config.Config, error) { return loadLive(l.config) },
 		hosts:     newInventory(conf),
 		anomalies: make(map[metrics.Anomaly]uint64),
 		failures:  new(failures),

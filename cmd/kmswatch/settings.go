@@ -28,6 +28,16 @@ func loadConfig(path string) (*config.Config, error) {
 	return config.Load(path, f, knownToConfig())
 }
 
+// loadLive reads the configuration of a running sensor. Whoever joins what many of
+// them tell knows them by their names: one without a name has that of its host.
+func loadLive(path string) (*config.Config, error) {
+	c, err := loadConfig(path)
+	if err == nil && c.Sensor == "" {
+		c.Sensor, _ = os.Hostname()
+	}
+	return c, err
+}
+
 // knownToConfig is what a configuration may name.
 func knownToConfig() config.Known { return config.Known{Rules: infos(), Formats: formatNames()} }
 
