@@ -80,9 +80,9 @@ func (r *Recorder) Handle(e decode.Event) {
 		if e.Known {
 			a.ask(e.Interface, e.Accepted)
 		}
-		a.Caller = caller(e.Caller)
+		a.by(e.Caller)
 	case *decode.Auth:
-		r.association(&e.Association, e.Head()).Caller = caller(e.Caller)
+		r.association(&e.Association, e.Head()).by(e.Caller)
 	case *decode.KMSExchange:
 		r.exchange(e)
 	case *decode.SRVLookup:
@@ -148,10 +148,11 @@ func (r *Recorder) association(of *decode.Association, h *decode.Head) *Record {
 		r.forget(id)
 	}
 	x := r.begin(Association, h)
-	x.Transport, x.Pipe, x.Caller = of.Transport.String(), of.Pipe, caller(of.Caller)
+	x.Transport, x.Pipe = of.Transport.String(), of.Pipe
+	x.by(of.Caller)
 	a, _ := r.under.Put(of.ID)
 	*a = *x
-	a.Interfaces, a.Targets, a.Roles = nil, nil, nil
+	a.Interfaces, a.Targets, a.Roles, a.asked = nil, nil, nil, nil
 	r.byFlow[of.ID.Flow] = append(r.byFlow[of.ID.Flow], of.ID.Pipe)
 	return a
 }
@@ -172,7 +173,7 @@ func (r *Recorder) forget(id decode.AssociationID) {
 func (r *Recorder) bind(e *decode.Bind) {
 	a := r.association(&e.Association, e.Head())
 	first := a.Activity == Traffic
-	a.Caller = caller(e.Caller)
+	a.by(e.Caller)
 	if first || a.Outcome != decode.Accepted {
 		a.Outcome = e.Outcome
 	}
@@ -196,16 +197,21 @@ func (r *Recorder) bind(e *decode.Bind) {
 
 // ask adds an interface that was asked for.
 func (x *Record) ask(s dcerpc.Syntax, accepted bool) {
-	uuid, version := s.UUID.String(), fmt.Sprintf("%d.%d", s.Major, s.Minor)
-	for i := range x.Interfaces {
-		if o := &x.Interfaces[i]; o.UUID == uuid && o.Version == version {
-			o.Accepted = o.Accepted || accepted
-			return
-		}
+	if i := slices.Index(x.asked, s); i >= 0 {
+		x.Interfaces[i].Accepted = x.Interfaces[i].Accepted || accepted
+		return
 	}
-	if len(x.Interfaces) < MaxInterfaces {
+	if len(x.asked) < MaxInterfaces {
 		name, _ := dcerpc.LookupInterface(s.UUID)
-		x.Interfaces = append(x.Interfaces, Interface{uuid, version, name, accepted})
+		x.asked = append(x.asked, s)
+		x.Interfaces = append(x.Interfaces, Interface{s.UUID.String(), fmt.Sprintf("%d.%d", s.Major, s.Minor), name, accepted})
+	}
+}
+
+// by notes who asks.
+func (x *Record) by(c *auth.Caller) {
+	if x.caller != c || c == nil {
+		x.caller, x.Caller = c, caller(c)
 	}
 }
 
