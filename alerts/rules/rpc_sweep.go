@@ -127,6 +127,14 @@ func (d *distinct[K]) add(what K, threshold int, now int64, within uint64) bool 
 	if threshold <= 0 {
 		return false
 	}
+	if len(d.seen) < threshold { // a thing that is known reaches nothing then
+		for i := range d.seen {
+			if s := &d.seen[i]; s.what == what {
+				s.time = now
+				return false
+			}
+		}
+	}
 	furthest, most := -1, uint64(0)
 	live, found := 0, false
 	for i := range d.seen {
