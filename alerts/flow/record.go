@@ -9,8 +9,6 @@ import (
 
 	"kmswatch/alerts/inventory"
 	"kmswatch/decode"
-	"kmswatch/decode/auth"
-	"kmswatch/decode/dcerpc"
 )
 
 // Kind is what a record is of.
@@ -93,9 +91,6 @@ type Record struct {
 	Null      bool   // the server says that the session is null
 	Guest     bool   // the server says that it is a guest's
 	Encrypted bool
-
-	asked  []dcerpc.Syntax // Interfaces, as they are compared call by call
-	caller *auth.Caller    // Caller, likewise
 }
 
 // End is one end of a record's flow.

@@ -43,10 +43,18 @@ const (
 // an association anew. All else is told as it comes. It is for one goroutine.
 type Recorder struct {
 	o       Options
-	under   *alerts.Recent[decode.AssociationID, Record] // under way
-	byFlow  map[uint64][]uint32                          // its pipes, 0 for the flow itself
+	under   *alerts.Recent[decode.AssociationID, association] // under way
+	byFlow  map[uint64][]uint32                               // its pipes, 0 for the flow itself
 	scratch Record
 	evicted uint64
+}
+
+// association is the record of one that is under way, and what it was made of,
+// which is compared at every call.
+type association struct {
+	Record
+	asked  []dcerpc.Syntax // Interfaces
+	caller *auth.Caller    // Caller; never written to, as all that auth gives out
 }
 
 // NewRecorder makes one.
@@ -55,7 +63,7 @@ func NewRecorder(o Options) *Recorder {
 		o.Associations = DefaultAssociations
 	}
 	return &Recorder{
-		o: o, under: alerts.NewRecent[decode.AssociationID, Record](o.Associations),
+		o: o, under: alerts.NewRecent[decode.AssociationID, association](o.Associations),
 		byFlow: make(map[uint64][]uint32),
 	}
 }
@@ -66,7 +74,7 @@ func (r *Recorder) SetZones(z *zone.Table) { r.o.Zones = z }
 // Evicted gives the number of associations that made room for others.
 func (r *Recorder) Evicted() uint64 { return r.evicted }
 
-// Handle makes the records of an event. It keeps nothing of it.
+// Handle makes the records of an event. It keeps nothing of it but its Caller.
 func (r *Recorder) Handle(e decode.Event) {
 	switch e := e.(type) {
 	case *decode.Bind:
@@ -134,7 +142,7 @@ func (r *Recorder) side(e decode.Endpoint) End {
 
 // association gives the record of an association that is under way, a new one if
 // it was not known.
-func (r *Recorder) association(of *decode.Association, h *decode.Head) *Record {
+func (r *Recorder) association(of *decode.Association, h *decode.Head) *association {
 	if a := r.under.Get(of.ID); a != nil {
 		a.Last = max(a.Last, h.Time)
 		a.Quality |= h.Flow.Quality
@@ -149,10 +157,10 @@ func (r *Recorder) association(of *decode.Association, h *decode.Head) *Record {
 	}
 	x := r.begin(Association, h)
 	x.Transport, x.Pipe = of.Transport.String(), of.Pipe
-	x.by(of.Caller)
 	a, _ := r.under.Put(of.ID)
-	*a = *x
-	a.Interfaces, a.Targets, a.Roles, a.asked = nil, nil, nil, nil
+	a.Record = *x
+	a.Interfaces, a.Targets, a.Roles = nil, nil, nil
+	a.by(of.Caller)
 	r.byFlow[of.ID.Flow] = append(r.byFlow[of.ID.Flow], of.ID.Pipe)
 	return a
 }
@@ -191,34 +199,34 @@ func (r *Recorder) bind(e *decode.Bind) {
 	}
 	if first {
 		a.Activity = Open
-		r.tell(a)
+		r.tell(&a.Record)
 	}
 }
 
 // ask adds an interface that was asked for.
-func (x *Record) ask(s dcerpc.Syntax, accepted bool) {
-	if i := slices.Index(x.asked, s); i >= 0 {
-		x.Interfaces[i].Accepted = x.Interfaces[i].Accepted || accepted
+func (a *association) ask(s dcerpc.Syntax, accepted bool) {
+	if i := slices.Index(a.asked, s); i >= 0 {
+		a.Interfaces[i].Accepted = a.Interfaces[i].Accepted || accepted
 		return
 	}
-	if len(x.asked) < MaxInterfaces {
+	if len(a.asked) < MaxInterfaces {
 		name, _ := dcerpc.LookupInterface(s.UUID)
-		x.asked = append(x.asked, s)
-		x.Interfaces = append(x.Interfaces, Interface{s.UUID.String(), fmt.Sprintf("%d.%d", s.Major, s.Minor), name, accepted})
+		a.asked = append(a.asked, s)
+		a.Interfaces = append(a.Interfaces, Interface{s.UUID.String(), fmt.Sprintf("%d.%d", s.Major, s.Minor), name, accepted})
 	}
 }
 
 // by notes who asks.
-func (x *Record) by(c *auth.Caller) {
-	if x.caller != c || c == nil {
-		x.caller, x.Caller = c, caller(c)
+func (a *association) by(c *auth.Caller) {
+	if a.caller != c || c == nil {
+		a.caller, a.Caller = c, caller(c)
 	}
 }
 
 // end tells an association for the last time.
-func (r *Recorder) end(a *Record) {
+func (r *Recorder) end(a *association) {
 	a.Activity = Close
-	r.tell(a)
+	r.tell(&a.Record)
 }
 
 func (r *Recorder) exchange(e *decode.KMSExchange) {

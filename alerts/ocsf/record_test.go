@@ -61,7 +61,7 @@ func TestRecordsMeetTheDefinitionsAndComeBackAsTheyWere(t *testing.T) {
 		if err := ParseRecord(text, &got); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if d := cmp.Diff(want, &got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(flow.Record{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+		if d := cmp.Diff(want, &got, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}

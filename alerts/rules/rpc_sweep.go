@@ -127,22 +127,20 @@ func (d *distinct[K]) add(what K, threshold int, now int64, within uint64) bool 
 	if threshold <= 0 {
 		return false
 	}
-	if len(d.seen) < threshold { // a thing that is known reaches nothing then
-		for i := range d.seen {
-			if s := &d.seen[i]; s.what == what {
-				s.time = now
-				return false
-			}
+	found := false
+	for i := range d.seen {
+		if s := &d.seen[i]; s.what == what {
+			s.time, found = now, true
+			break
 		}
 	}
+	if found && len(d.seen) < threshold {
+		return false
+	}
 	furthest, most := -1, uint64(0)
-	live, found := 0, false
+	live := 0
 	for i := range d.seen {
-		s := &d.seen[i]
-		if s.what == what {
-			s.time, found = now, true
-		}
-		gap := apart(now, s.time)
+		gap := apart(now, d.seen[i].time)
 		if gap <= within {
 			live++
 		}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -196,5 +197,31 @@ func TestTableInSteadyStateAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(1000, step); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestKeysAreTheSameOnlyInEveryByte(t *testing.T) {
+	a := Key{LoPort: 1, HiPort: 2, Proto: 6}
+	for i := range a.Lo {
+		a.Lo[i], a.Hi[i] = byte(i), byte(100+i)
+	}
+	if b := a; !a.same(&b) {
+		t.Error("a key is not the same as its copy")
+	}
+	differ := map[string]func(*Key){
+		"LoPort": func(k *Key) { k.LoPort ^= 0x100 },
+		"HiPort": func(k *Key) { k.HiPort ^= 0x100 },
+		"Proto":  func(k *Key) { k.Proto = 17 },
+	}
+	for i := range a.Lo {
+		differ[fmt.Sprint("Lo ", i)] = func(k *Key) { k.Lo[i] ^= 1 }
+		differ[fmt.Sprint("Hi ", i)] = func(k *Key) { k.Hi[i] ^= 1 }
+	}
+	for name, change := range differ {
+		b := a
+		change(&b)
+		if a.same(&b) || b.same(&a) {
+			t.Errorf("%s differs, and the keys are called the same", name)
+		}
 	}
 }
